@@ -1,0 +1,180 @@
+//! The expression that says what to fetch: one `Need` a credential.
+
+use identity_grammar::Flow;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::{Expr, Ident, spanned::Spanned};
+
+use crate::{
+    arguments::{Argument, Arguments, Flag, List, Text, Timeout, Value, Wait},
+    name::{Kind, Name},
+};
+
+/// The user's expressions, in source order. Each is evaluated once, before anything is asked, and lives until the answer.
+#[derive(Default)]
+pub(crate) struct Slots(Vec<(Ident, Expr)>);
+
+impl Slots {
+    /// The name of a reference to the value of `expression`.
+    fn take(&mut self, expression: &Expr) -> Ident {
+        let name = Ident::new(&format!("__identity_argument_{}", self.0.len()), at(expression));
+        self.0.push((name.clone(), expression.clone()));
+        name
+    }
+
+    /// `body` in the scope of the references; `body` itself if there are none.
+    ///
+    /// A `match` and not `let`s: what a temporary lends stays alive until the end of `body`.
+    pub(crate) fn around(self, body: TokenStream) -> TokenStream {
+        if self.0.is_empty() {
+            return body;
+        }
+        let span = Span::mixed_site();
+        let (names, expressions): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
+        quote_spanned!(span=> match (#(&(#expressions),)*) { (#(#names,)*) => #body })
+    }
+}
+
+/// Our hygiene, shown where the user wrote `tokens`.
+pub(crate) fn at(tokens: &impl Spanned) -> Span {
+    Span::mixed_site().located_at(tokens.span())
+}
+
+/// `Need::api_key("…").with_…`, with everything that was written and the handler's own context.
+pub(crate) fn need(request: &Arguments, private: &Ident, context: Option<&Ident>, slots: &mut Slots) -> TokenStream {
+    let span = Span::mixed_site();
+    let mut provider = TokenStream::new();
+    let mut steps = TokenStream::new();
+    for argument in &request.list {
+        match (argument.name, &argument.value) {
+            (Name::Provider, Value::Text(name)) => provider = text(name, slots),
+            _ => steps.extend(step(argument, private, slots)),
+        }
+    }
+    if let Some(context) = context.filter(|_| !request.mentions(Name::Context)) {
+        steps.extend(quote_spanned! {span=>
+            .with_context(::core::borrow::Borrow::<#private::RequestContext>::borrow(&#context))
+        });
+    }
+    let constructor = match request.kind {
+        Kind::ApiKey => quote_spanned!(span=> #private::Need::api_key),
+        Kind::AccessToken => quote_spanned!(span=> #private::Need::access_token),
+    };
+    quote_spanned!(span=> #constructor(#provider) #steps)
+}
+
+fn step(argument: &Argument, private: &Ident, slots: &mut Slots) -> TokenStream {
+    let span = Span::mixed_site();
+    match &argument.value {
+        Value::Flow(Flow::MachineToMachine) => {
+            quote_spanned!(span=> .with_flow(#private::Flow::MachineToMachine))
+        }
+        Value::Flow(Flow::UserFederation) => quote_spanned!(span=> .with_flow(#private::Flow::UserFederation)),
+        Value::Scopes(list) => {
+            let list = scopes(list, private, slots);
+            quote_spanned!(span=> .with_scopes(#list))
+        }
+        Value::Parameters(list) => {
+            let list = parameters(list, private, slots);
+            quote_spanned!(span=> .with_custom_parameters(#list))
+        }
+        Value::Flag(Flag::Literal(flag)) => quote_spanned!(span=> .with_force(#flag)),
+        Value::Flag(Flag::Expression(expression)) => {
+            let flag = typed(expression, &quote_spanned!(span=> ::core::primitive::bool), slots);
+            quote_spanned!(span=> .with_force(#flag))
+        }
+        Value::Timeout(Timeout::Milliseconds(milliseconds)) => {
+            let milliseconds = proc_macro2::Literal::u64_unsuffixed(*milliseconds);
+            quote_spanned!(span=> .with_timeout(::core::time::Duration::from_millis(#milliseconds)))
+        }
+        Value::Timeout(Timeout::Expression(expression)) => {
+            let timeout = typed(expression, &quote_spanned!(span=> ::core::time::Duration), slots);
+            quote_spanned!(span=> .with_timeout(#timeout))
+        }
+        Value::Wait(Wait::Poll) => quote_spanned!(span=> .with_wait(#private::Wait::Poll)),
+        Value::Wait(Wait::Return) => quote_spanned!(span=> .with_wait(#private::Wait::Return)),
+        Value::Text(value) => {
+            let value = text(value, slots);
+            match argument.name {
+                Name::CallbackUrl => quote_spanned!(span=> .with_callback_url(#value)),
+                Name::CustomState => quote_spanned!(span=> .with_custom_state(#value)),
+                _ => quote_spanned!(span=> .with_user(#private::user(#value))),
+            }
+        }
+        Value::Expression(expression) => {
+            let slot = slots.take(expression);
+            let span = at(expression);
+            let (method, ty) = match argument.name {
+                Name::Client => ("with_client", "IdentityClient"),
+                _ => ("with_context", "RequestContext"),
+            };
+            let (method, ty) = (Ident::new(method, span), Ident::new(ty, span));
+            quote_spanned!(span=> .#method(::core::borrow::Borrow::<#private::#ty>::borrow(#slot)))
+        }
+        Value::Function(path) if argument.name == Name::OnAuthUrl => {
+            let span = at(path);
+            quote_spanned!(span=> .with_prompt(&#private::prompt(#path)))
+        }
+        // These shape the function, not the request.
+        Value::Function(_) | Value::Parameter(_) | Value::Crate(_) => TokenStream::new(),
+    }
+}
+
+fn text(text: &Text, slots: &mut Slots) -> TokenStream {
+    match text {
+        Text::Literal(literal) => literal.to_token_stream(),
+        Text::Expression(expression) => slots.take(expression).into_token_stream(),
+    }
+}
+
+/// An item of a list, where a literal and a `String` may stand side by side.
+fn item(item: &Text, slots: &mut Slots) -> TokenStream {
+    match item {
+        Text::Literal(literal) => literal.to_token_stream(),
+        Text::Expression(expression) => {
+            let slot = slots.take(expression);
+            let span = at(expression);
+            quote_spanned!(span=> ::core::convert::AsRef::<::core::primitive::str>::as_ref(#slot))
+        }
+    }
+}
+
+/// A copy of the value, with a mismatch of its type shown at the user's expression and nowhere else.
+fn typed(expression: &Expr, ty: &TokenStream, slots: &mut Slots) -> TokenStream {
+    let slot = slots.take(expression);
+    let span = at(expression);
+    quote_spanned!(span=> { let #slot: #ty = *#slot; #slot })
+}
+
+fn scopes(list: &List<Text>, private: &Ident, slots: &mut Slots) -> TokenStream {
+    let span = Span::mixed_site();
+    match list {
+        List::Items(items) => {
+            let items = items.iter().map(|one| item(one, slots));
+            quote_spanned!(span=> &[#(#items),*])
+        }
+        List::Expression(expression) => {
+            let slot = slots.take(expression);
+            let span = at(expression);
+            quote_spanned!(span=> &#private::scopes(#slot))
+        }
+    }
+}
+
+fn parameters(list: &List<(Text, Text)>, private: &Ident, slots: &mut Slots) -> TokenStream {
+    let span = Span::mixed_site();
+    match list {
+        List::Items(items) => {
+            let items = items.iter().map(|(key, value)| {
+                let (key, value) = (item(key, slots), item(value, slots));
+                quote_spanned!(span=> (#key, #value))
+            });
+            quote_spanned!(span=> &[#(#items),*])
+        }
+        List::Expression(expression) => {
+            let slot = slots.take(expression);
+            let span = at(expression);
+            quote_spanned!(span=> &#private::parameters(#slot))
+        }
+    }
+}
