@@ -47,12 +47,12 @@ pub(crate) fn expand(kind: Kind, attribute: TokenStream, item: &TokenStream) -> 
         let errors = errors.into_compile_errors();
         return quote!(#function #errors);
     }
-    let private = Ident::new("__identity_client", Span::mixed_site());
+    let krate = Ident::new("__identity_client", Span::mixed_site());
     let prelude = prelude(&Parts {
         requests: &requests,
         injected: &injected,
         failure: &failure,
-        private: &private,
+        krate: &krate,
         crate_path,
         context,
     });
@@ -152,7 +152,7 @@ impl Failure {
     }
 
     /// Every token is shown at what decides: the return type, or the path. A mismatch then points there.
-    fn tokens(&self, private: &Ident, error: &Ident) -> TokenStream {
+    fn tokens(&self, krate: &Ident, error: &Ident) -> TokenStream {
         match self {
             Self::Function(path) => {
                 let span = at(path);
@@ -160,9 +160,9 @@ impl Failure {
             }
             Self::ReturnType { span, spelled } => {
                 let span = *span;
-                let (private, error) = (located(private, span), located(error, span));
+                let (krate, error) = (located(krate, span), located(error, span));
                 let spelled = spelled.as_ref().map(|ty| quote_spanned!(span=> ::<#ty>));
-                quote_spanned!(span=> return #private::fail #spelled (#error))
+                quote_spanned!(span=> return #krate::__private::fail #spelled (#error))
             }
         }
     }
@@ -242,25 +242,25 @@ struct Parts<'a> {
     requests: &'a [Arguments],
     injected: &'a [Injected],
     failure: &'a Failure,
-    private: &'a Ident,
+    krate: &'a Ident,
     crate_path: Option<&'a syn::Path>,
     context: Option<Ident>,
 }
 
 fn prelude(parts: &Parts<'_>) -> TokenStream {
-    let Parts { requests, injected, failure, private, crate_path, context } = parts;
+    let Parts { requests, injected, failure, krate, crate_path, context } = parts;
     let span = Span::mixed_site();
-    let krate = crate_path.map_or_else(|| quote_spanned!(span=> ::identity_client), ToTokens::to_token_stream);
+    let path = crate_path.map_or_else(|| quote_spanned!(span=> ::identity_client), ToTokens::to_token_stream);
     let error = Ident::new("__identity_error", span);
-    let failed = failure.tokens(private, &error);
+    let failed = failure.tokens(krate, &error);
     let fetched: Vec<_> =
         (0..requests.len()).map(|index| Ident::new(&format!("__identity_fetched_{index}"), span)).collect();
 
     let mut slots = Slots::default();
     let needs: Vec<_> =
-        requests.iter().map(|request| need::need(request, private, context.as_ref(), &mut slots)).collect();
+        requests.iter().map(|request| need::need(request, krate, context.as_ref(), &mut slots)).collect();
     let all = slots.around(quote_spanned! {span=>
-        match #private::fetch([#(#needs),*]).await {
+        match #krate::__private::fetch([#(#needs),*]).await {
             ::core::result::Result::Ok(__identity_fetched) => __identity_fetched,
             ::core::result::Result::Err(#error) => #failed,
         }
@@ -270,9 +270,9 @@ fn prelude(parts: &Parts<'_>) -> TokenStream {
             Kind::ApiKey => Ident::new("api_key_parameter", *shown),
             Kind::AccessToken => Ident::new("access_token_parameter", *shown),
         };
-        let private = located(private, *shown);
+        let krate = located(krate, *shown);
         let fetched = located(&fetched[*request], *shown);
-        let converted = quote_spanned!(*shown=> #private::#convert(&#fetched));
+        let converted = quote_spanned!(*shown=> #krate::__private::#convert(&#fetched));
         quote_spanned! {span=>
             #(#attributes)*
             let #pattern: #ty = match #converted {
@@ -282,7 +282,7 @@ fn prelude(parts: &Parts<'_>) -> TokenStream {
         }
     });
     quote_spanned! {span=>
-        use #krate::__private as #private;
+        use #path as #krate;
         let [#(#fetched),*] = #all;
         #(#bindings)*
     }

@@ -41,41 +41,41 @@ pub(crate) fn at(tokens: &impl Spanned) -> Span {
 }
 
 /// `Need::api_key("…").with_…`, with everything that was written and the handler's own context.
-pub(crate) fn need(request: &Arguments, private: &Ident, context: Option<&Ident>, slots: &mut Slots) -> TokenStream {
+pub(crate) fn need(request: &Arguments, krate: &Ident, context: Option<&Ident>, slots: &mut Slots) -> TokenStream {
     let span = Span::mixed_site();
     let mut provider = TokenStream::new();
     let mut steps = TokenStream::new();
     for argument in &request.list {
         match (argument.name, &argument.value) {
             (Name::Provider, Value::Text(name)) => provider = text(name, slots),
-            _ => steps.extend(step(argument, private, slots)),
+            _ => steps.extend(step(argument, krate, slots)),
         }
     }
     if let Some(context) = context.filter(|_| !request.mentions(Name::Context)) {
         steps.extend(quote_spanned! {span=>
-            .with_context(::core::borrow::Borrow::<#private::RequestContext>::borrow(&#context))
+            .with_context(::core::borrow::Borrow::<#krate::RequestContext>::borrow(&#context))
         });
     }
     let constructor = match request.kind {
-        Kind::ApiKey => quote_spanned!(span=> #private::Need::api_key),
-        Kind::AccessToken => quote_spanned!(span=> #private::Need::access_token),
+        Kind::ApiKey => quote_spanned!(span=> #krate::__private::Need::api_key),
+        Kind::AccessToken => quote_spanned!(span=> #krate::__private::Need::access_token),
     };
     quote_spanned!(span=> #constructor(#provider) #steps)
 }
 
-fn step(argument: &Argument, private: &Ident, slots: &mut Slots) -> TokenStream {
+fn step(argument: &Argument, krate: &Ident, slots: &mut Slots) -> TokenStream {
     let span = Span::mixed_site();
     match &argument.value {
         Value::Flow(Flow::MachineToMachine) => {
-            quote_spanned!(span=> .with_flow(#private::Flow::MachineToMachine))
+            quote_spanned!(span=> .with_flow(#krate::__private::Flow::MachineToMachine))
         }
-        Value::Flow(Flow::UserFederation) => quote_spanned!(span=> .with_flow(#private::Flow::UserFederation)),
+        Value::Flow(Flow::UserFederation) => quote_spanned!(span=> .with_flow(#krate::__private::Flow::UserFederation)),
         Value::Scopes(list) => {
-            let list = scopes(list, private, slots);
+            let list = scopes(list, krate, slots);
             quote_spanned!(span=> .with_scopes(#list))
         }
         Value::Parameters(list) => {
-            let list = parameters(list, private, slots);
+            let list = parameters(list, krate, slots);
             quote_spanned!(span=> .with_custom_parameters(#list))
         }
         Value::Flag(Flag::Literal(flag)) => quote_spanned!(span=> .with_force(#flag)),
@@ -91,14 +91,14 @@ fn step(argument: &Argument, private: &Ident, slots: &mut Slots) -> TokenStream 
             let timeout = typed(expression, &quote_spanned!(span=> ::core::time::Duration), slots);
             quote_spanned!(span=> .with_timeout(#timeout))
         }
-        Value::Wait(Wait::Poll) => quote_spanned!(span=> .with_wait(#private::Wait::Poll)),
-        Value::Wait(Wait::Return) => quote_spanned!(span=> .with_wait(#private::Wait::Return)),
+        Value::Wait(Wait::Poll) => quote_spanned!(span=> .with_wait(#krate::__private::Wait::Poll)),
+        Value::Wait(Wait::Return) => quote_spanned!(span=> .with_wait(#krate::__private::Wait::Return)),
         Value::Text(value) => {
             let value = text(value, slots);
             match argument.name {
                 Name::CallbackUrl => quote_spanned!(span=> .with_callback_url(#value)),
                 Name::CustomState => quote_spanned!(span=> .with_custom_state(#value)),
-                _ => quote_spanned!(span=> .with_user(#private::user(#value))),
+                _ => quote_spanned!(span=> .with_user(#krate::__private::user(#value))),
             }
         }
         Value::Expression(expression) => {
@@ -109,11 +109,11 @@ fn step(argument: &Argument, private: &Ident, slots: &mut Slots) -> TokenStream 
                 _ => ("with_context", "RequestContext"),
             };
             let (method, ty) = (Ident::new(method, span), Ident::new(ty, span));
-            quote_spanned!(span=> .#method(::core::borrow::Borrow::<#private::#ty>::borrow(#slot)))
+            quote_spanned!(span=> .#method(::core::borrow::Borrow::<#krate::#ty>::borrow(#slot)))
         }
         Value::Function(path) if argument.name == Name::OnAuthUrl => {
             let span = at(path);
-            quote_spanned!(span=> .with_prompt(&#private::prompt(#path)))
+            quote_spanned!(span=> .with_prompt(&#krate::__private::prompt(#path)))
         }
         // These shape the function, not the request.
         Value::Function(_) | Value::Parameter(_) | Value::Crate(_) => TokenStream::new(),
@@ -146,7 +146,7 @@ fn typed(expression: &Expr, ty: &TokenStream, slots: &mut Slots) -> TokenStream 
     quote_spanned!(span=> { let #slot: #ty = *#slot; #slot })
 }
 
-fn scopes(list: &List<Text>, private: &Ident, slots: &mut Slots) -> TokenStream {
+fn scopes(list: &List<Text>, krate: &Ident, slots: &mut Slots) -> TokenStream {
     let span = Span::mixed_site();
     match list {
         List::Items(items) => {
@@ -156,12 +156,12 @@ fn scopes(list: &List<Text>, private: &Ident, slots: &mut Slots) -> TokenStream 
         List::Expression(expression) => {
             let slot = slots.take(expression);
             let span = at(expression);
-            quote_spanned!(span=> &#private::scopes(#slot))
+            quote_spanned!(span=> &#krate::__private::scopes(#slot))
         }
     }
 }
 
-fn parameters(list: &List<(Text, Text)>, private: &Ident, slots: &mut Slots) -> TokenStream {
+fn parameters(list: &List<(Text, Text)>, krate: &Ident, slots: &mut Slots) -> TokenStream {
     let span = Span::mixed_site();
     match list {
         List::Items(items) => {
@@ -174,7 +174,7 @@ fn parameters(list: &List<(Text, Text)>, private: &Ident, slots: &mut Slots) -> 
         List::Expression(expression) => {
             let slot = slots.take(expression);
             let span = at(expression);
-            quote_spanned!(span=> &#private::parameters(#slot))
+            quote_spanned!(span=> &#krate::__private::parameters(#slot))
         }
     }
 }
