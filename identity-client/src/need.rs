@@ -1,0 +1,412 @@
+//! One need of a credential, from the call that has it to the credential: who asks whom, for whom, and what is done with the
+//! answer.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use tracing::Instrument as _;
+
+use crate::{
+    audit::{Outcome, Receipt, Source},
+    cache::{Landing, Lookup},
+    client::{IdentityClient, Inner},
+    clock::Moment,
+    consent::{Acquired, Prompt, Wait},
+    context::RequestContext,
+    credential::{Credential, CredentialKind, Origin},
+    credential_request::{ConsentOptions, CredentialRequest, Flow, KeyRef, Scopes},
+    error::{Error, ErrorKind},
+    flow_lookup::FlowLookup,
+    name::ProviderName,
+    platform::Issued,
+    principal::User,
+    waiting,
+};
+
+/// A need of a credential, borrowed from the call that has it. Nothing is checked, looked up or allocated until it is asked.
+#[derive(Clone, Copy)]
+#[must_use]
+pub struct Need<'a> {
+    pub(crate) credential: CredentialKind,
+    pub(crate) provider: &'a str,
+    flow: Option<Flow>,
+    scopes: &'a [&'a str],
+    callback_url: Option<&'a str>,
+    force: bool,
+    custom_state: Option<&'a str>,
+    custom_parameters: &'a [(&'a str, &'a str)],
+    pub(crate) prompt: Option<&'a dyn Prompt>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) wait: Wait,
+    client: Option<&'a IdentityClient>,
+    user: Option<UserArgument<'a>>,
+    context: Option<&'a RequestContext>,
+}
+
+/// A user named by a call; `None` inside is a call that named nobody.
+#[derive(Clone, Copy)]
+pub struct UserArgument<'a>(pub(crate) Option<&'a str>);
+
+impl<'a> From<&'a User> for UserArgument<'a> {
+    fn from(user: &'a User) -> Self {
+        Self(Some(user.id()))
+    }
+}
+
+impl fmt::Debug for UserArgument<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserArgument")
+    }
+}
+
+impl fmt::Debug for Need<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Need")
+            .field("credential", &self.credential)
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
+}
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $setter:ident($field:ident: $type:ty) = $value:expr;)*) => {$(
+        $(#[$doc])*
+        pub const fn $setter(mut self, $field: $type) -> Self {
+            self.$field = $value;
+            self
+        }
+    )*};
+}
+
+impl<'a> Need<'a> {
+    const fn new(credential: CredentialKind, provider: &'a str) -> Self {
+        Self {
+            credential,
+            provider,
+            flow: None,
+            scopes: &[],
+            callback_url: None,
+            force: false,
+            custom_state: None,
+            custom_parameters: &[],
+            prompt: None,
+            timeout: None,
+            wait: Wait::Poll,
+            client: None,
+            user: None,
+            context: None,
+        }
+    }
+
+    /// An API key of this provider.
+    pub const fn api_key(provider: &'a str) -> Self {
+        Self::new(CredentialKind::ApiKey, provider)
+    }
+
+    /// An access token of this provider.
+    pub const fn access_token(provider: &'a str) -> Self {
+        Self::new(CredentialKind::AccessToken, provider)
+    }
+
+    setters! {
+        /// For the agent or for a user; for an API key it can be looked up.
+        with_flow(flow: Flow) = Some(flow);
+        /// The scopes of an access token.
+        with_scopes(scopes: &'a [&'a str]) = scopes;
+        /// Where the browser lands after a consent.
+        with_callback_url(callback_url: &'a str) = Some(callback_url);
+        /// Ask the user again.
+        with_force(force: bool) = force;
+        /// What the application wants back with the user.
+        with_custom_state(custom_state: &'a str) = Some(custom_state);
+        /// Extra parameters of the authorization request.
+        with_custom_parameters(custom_parameters: &'a [(&'a str, &'a str)]) = custom_parameters;
+        /// Tells the user.
+        with_prompt(prompt: &'a dyn Prompt) = Some(prompt);
+        /// How long to wait for the user.
+        with_timeout(timeout: Duration) = Some(timeout);
+        /// Whether to wait for the user.
+        with_wait(wait: Wait) = wait;
+        /// Whom to ask.
+        with_client(client: &'a IdentityClient) = Some(client);
+        /// For whom.
+        with_user(user: UserArgument<'a>) = Some(user);
+        /// The handler's own context.
+        with_context(context: &'a RequestContext) = Some(context);
+    }
+
+    /// The credential, if the cache has it: without a task, an allocation or a wait. The flag says that a receipt is due.
+    pub(crate) fn cached(&self) -> Option<Credential> {
+        if self.force {
+            return None;
+        }
+        let task = RequestContext::current();
+        let client = self.client.or_else(|| self.contexts(task.as_ref()).find_map(RequestContext::client));
+        let client = client.or_else(|| IdentityClient::of_process_if_made())?.inner();
+        let now = client.clock.now();
+        let flow = match self.flow {
+            Some(flow) => flow,
+            None => client.flows.known(self.provider, now)?,
+        };
+        let user = self.user(task.as_ref());
+        let key = self.key(flow, user).ok()?;
+        let credential = match client.cache.lookup(&key, now) {
+            Lookup::Fresh(credential) => credential,
+            Lookup::Ageing(credential, request) => {
+                renew_ahead(client, &request);
+                credential
+            }
+            Lookup::Refused(_) | Lookup::Missing => return None,
+        };
+        let context = self.contexts(task.as_ref()).next();
+        receipt(client, &key, flow, context, Source::Cache, Outcome::Released, (now, now));
+        tracing::trace!(provider = self.provider, credential = self.credential.as_str(), "credential from the cache");
+        Some(credential)
+    }
+
+    /// The credential, from wherever it is, after whatever the user has to do.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    pub(crate) async fn obtain(&self) -> Result<Credential, Error> {
+        match Box::pin(self.ask()).await? {
+            (_, _, Acquired::Ready(credential)) => Ok(credential),
+            (client, request, Acquired::NeedsConsent(pending)) => {
+                Box::pin(waiting::consent(self, client.inner(), &request, pending)).await
+            }
+        }
+    }
+
+    /// The credential, or what the user has to do for it.
+    pub(crate) async fn acquire(&self) -> Result<Acquired<Credential>, Error> {
+        Box::pin(self.ask()).await.map(|(_, _, acquired)| acquired)
+    }
+
+    async fn ask(&self) -> Result<(IdentityClient, Arc<CredentialRequest>, Acquired<Credential>), Error> {
+        let task = RequestContext::current();
+        let client = match self.client.or_else(|| self.contexts(task.as_ref()).find_map(RequestContext::client)) {
+            Some(client) => client.clone(),
+            None => IdentityClient::of_process()?.clone(),
+        };
+        let inner = client.inner();
+        let begun = inner.clock.now();
+        let provider = ProviderName::new(self.provider)?;
+        let flow = match self.flow {
+            Some(flow) => flow,
+            None => FlowLookup::ask(inner, &provider).await.map_err(|error| error.about(&provider))?,
+        };
+        let key = self.key(flow, self.user(task.as_ref()))?;
+        let context = self.contexts(task.as_ref()).next();
+        let request = Arc::new(key.to_request(self.options(task.as_ref()))?);
+        inner.platform.check(&request)?;
+
+        let span = tracing::debug_span!(
+            "identity_client.acquire",
+            platform = inner.platform.describe().name,
+            provider = self.provider,
+            credential = self.credential.as_str(),
+            flow = flow.as_str(),
+            source = tracing::field::Empty,
+            outcome = tracing::field::Empty,
+        );
+        let (source, landing) = self.look_or_fly(inner, &key, &request).instrument(span.clone()).await;
+        let outcome = match &landing {
+            Ok(Acquired::Ready(_)) => Outcome::Released,
+            Ok(Acquired::NeedsConsent(_)) => Outcome::ConsentRequired,
+            Err(error) => Outcome::Failed(error.kind()),
+        };
+        span.record("source", tracing::field::debug(source)).record("outcome", tracing::field::debug(outcome));
+        receipt(inner, &key, flow, context, source, outcome, (begun, inner.clock.now()));
+        if self.flow.is_none() && landing.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            // It was there when its kind was looked up: look again next time.
+            inner.flows.forget(self.provider);
+        }
+        landing.map(|acquired| (client, request, acquired))
+    }
+
+    async fn look_or_fly(
+        &self,
+        client: &Arc<Inner>,
+        key: &KeyRef<'_>,
+        request: &Arc<CredentialRequest>,
+    ) -> (Source, Landing) {
+        if !self.force {
+            match client.cache.lookup(key, client.clock.now()) {
+                Lookup::Fresh(credential) => return (Source::Cache, Ok(Acquired::Ready(credential))),
+                Lookup::Ageing(credential, request) => {
+                    renew_ahead(client, &request);
+                    return (Source::Cache, Ok(Acquired::Ready(credential)));
+                }
+                Lookup::Refused(rest) => return (Source::Cache, Err(still_refused(request, rest))),
+                Lookup::Missing => {}
+            }
+        }
+        (Source::Platform, fly(client, request).await)
+    }
+
+    /// The handler's own context, then the task's.
+    fn contexts<'c>(&self, task: Option<&'c RequestContext>) -> impl Iterator<Item = &'c RequestContext>
+    where
+        'a: 'c,
+    {
+        self.context.into_iter().chain(task)
+    }
+
+    /// Whom the call names; else the user of the handler's own context; else, if it has none of its own, the task's. A
+    /// handler with a context of its own runs for that context's user or for nobody.
+    fn user<'c>(&self, task: Option<&'c RequestContext>) -> Option<&'c str>
+    where
+        'a: 'c,
+    {
+        match self.user {
+            Some(UserArgument(user)) => user,
+            None => self.contexts(task).next().and_then(RequestContext::user).map(User::id),
+        }
+    }
+
+    fn key<'c>(&self, flow: Flow, user: Option<&'c str>) -> Result<KeyRef<'c>, Error>
+    where
+        'a: 'c,
+    {
+        let user = match (flow, user) {
+            (Flow::MachineToMachine, _) => None,
+            (Flow::UserFederation, Some(user)) => Some(user),
+            (Flow::UserFederation, None) => {
+                return Err(Error::user_missing(format!(
+                    "the {} of provider `{}` is a user's, and no user is named",
+                    self.credential.noun(),
+                    self.provider
+                )));
+            }
+        };
+        Ok(KeyRef { credential: self.credential, provider: self.provider, user, scopes: Scopes::Text(self.scopes) })
+    }
+
+    fn options(&self, task: Option<&RequestContext>) -> ConsentOptions {
+        let return_url = self.callback_url.or_else(|| self.contexts(task).find_map(RequestContext::return_url));
+        ConsentOptions {
+            return_url: return_url.map(str::to_owned),
+            force: self.force,
+            custom_state: self.custom_state.map(str::to_owned),
+            custom_parameters: self
+                .custom_parameters
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        }
+    }
+}
+
+/// Joins the flight for this request, or starts one.
+pub(crate) async fn fly(client: &Arc<Inner>, request: &Arc<CredentialRequest>) -> Landing {
+    let flight = client.cache.fly(request, |epoch, pending| {
+        let (client, request) = (Arc::clone(client), Arc::clone(request));
+        let flight: BoxFuture<'static, Landing> = Box::pin(async move {
+            let asked = match pending {
+                // A consent is under way: go on with it instead of sending the user a second link.
+                Some(pending) => waiting::ask_once(&client, pending).await,
+                None => client.platform.acquire(&request).await,
+            };
+            match asked {
+                Ok(Acquired::Ready(issued)) => keep(&client, &request, epoch, issued).map(Acquired::Ready),
+                Ok(Acquired::NeedsConsent(pending)) => {
+                    client.cache.keep_pending(&request, epoch, &pending);
+                    Ok(Acquired::NeedsConsent(pending))
+                }
+                Err(error) => {
+                    let error = error.about(request.provider());
+                    if client.cache.failed(&request, epoch, &error, client.clock.now()) {
+                        tracing::warn!(provider = %request.provider(), kind = ?error.kind(), "a credential could not be renewed; the old one is still good");
+                    }
+                    Err(error)
+                }
+            }
+        });
+        flight
+    });
+    flight.await
+}
+
+/// Makes a credential of what the platform issued, and keeps it.
+pub(crate) fn keep(
+    client: &Arc<Inner>,
+    request: &Arc<CredentialRequest>,
+    epoch: u64,
+    issued: Issued,
+) -> Result<Credential, Error> {
+    if issued.kind != request.credential() {
+        return Err(Error::protocol("the platform answered with another kind of credential than was asked for"));
+    }
+    let now = client.clock.now();
+    let life = issued.lifetime.unwrap_or(client.unknown_lifetime);
+    let expires_at = issued.lifetime.and_then(|lifetime| now.wall.checked_add(lifetime));
+    let arrival = client.cache.arrival(now, life);
+    let origin =
+        Origin { client: Arc::downgrade(client), request: Arc::clone(request), generation: arrival.generation };
+    let credential = Credential::released(issued.kind, issued.secret, expires_at, issued.scopes, origin)
+        .map_err(|_| Error::protocol("the platform answered with an empty credential").about(request.provider()))?;
+    if !life.is_zero() {
+        client.cache.keep(request, epoch, &credential, &arrival);
+    }
+    Ok(credential)
+}
+
+/// Renews a credential that is still good, in a task of its own.
+fn renew_ahead(client: &Arc<Inner>, request: &Arc<CredentialRequest>) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    let client = Arc::clone(client);
+    let mut request = Arc::clone(request);
+    if request.options().force {
+        // Force belongs to the call that asked for it.
+        Arc::make_mut(&mut request).options.force = false;
+    }
+    runtime.spawn(async move { fly(&client, &request).await.map(drop) });
+}
+
+fn still_refused(request: &CredentialRequest, rest: Duration) -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        format!(
+            "the service refused the {} from provider `{}` twice in a minute",
+            request.credential().noun(),
+            request.provider()
+        ),
+    )
+    .with_hint("correct the credential at the provider, then call `forget`, or wait")
+    .with_retry_after(Some(rest))
+}
+
+fn receipt(
+    client: &Inner,
+    key: &KeyRef<'_>,
+    flow: Flow,
+    context: Option<&RequestContext>,
+    source: Source,
+    outcome: Outcome,
+    (begun, ended): (Moment, Moment),
+) {
+    let Some(sink) = &client.audit else { return };
+    let platform = client.platform.describe();
+    let owned: Vec<&str>;
+    let scopes = match key.scopes {
+        Scopes::Text(scopes) => scopes,
+        Scopes::Checked(scopes) => {
+            owned = scopes.iter().map(AsRef::as_ref).collect();
+            &owned
+        }
+    };
+    sink.record(&Receipt {
+        at: ended.wall,
+        platform: platform.name,
+        agent_identity: platform.agent_identity.as_str(),
+        user: key.user,
+        provider: key.provider,
+        credential: key.credential,
+        flow: flow.as_str(),
+        scopes,
+        source,
+        outcome,
+        waited: ended.since(&begun),
+        request_id: context.and_then(RequestContext::request_id),
+    });
+}

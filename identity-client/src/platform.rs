@@ -1,0 +1,179 @@
+//! The only seam between what agents use and what platforms do.
+
+use std::{fmt, future::Future, time::Duration};
+
+use futures_util::future::BoxFuture;
+use secrecy::SecretString;
+
+use crate::{
+    consent::{Acquired, PendingAuthorization, Polled},
+    credential::CredentialKind,
+    credential_request::{CredentialRequest, Flow},
+    error::Error,
+    name::{AgentIdentityName, ProviderName, Scope},
+};
+
+/// A managed agent-identity platform: keeps credentials, releases them to an agent that proves who it is.
+///
+/// The client above it caches, shares flights, waits for consent and writes receipts; an implementation answers one question
+/// at a time. It retries what is safe to retry, within a deadline of its own, and it never creates anything on the
+/// platform.
+///
+/// Nothing of a credential, a body or a URL's query may reach the `Debug` or an error of an implementation.
+pub trait Platform: fmt::Debug + Send + Sync + 'static {
+    /// What it is, for cache, receipts and messages.
+    fn describe(&self) -> Description<'_>;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Applies the platform's own rules to a request. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) or [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), saying what to change.
+    fn check(&self, request: &CredentialRequest) -> Result<(), Error>;
+
+    /// Finds out whether an API key provider holds one key for the agent or one for each user.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such provider; else what the platform answered.
+    fn api_key_flow(&self, provider: &ProviderName) -> impl Future<Output = Result<Flow, Error>> + Send;
+
+    /// Asks for a credential.
+    ///
+    /// # Errors
+    /// What the platform answered. That consent is missing is no error.
+    fn acquire(&self, request: &CredentialRequest) -> impl Future<Output = Result<Acquired<Issued>, Error>> + Send;
+
+    /// Asks whether a pending consent has been given.
+    ///
+    /// # Errors
+    /// Only a retryable error lets the asking go on; any other ends it.
+    fn poll(&self, pending: &PendingAuthorization) -> impl Future<Output = Result<Polled<Issued>, Error>> + Send;
+}
+
+/// What a platform is.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "a platform outside this crate must be able to build one")]
+pub struct Description<'a> {
+    /// Its short name, for example `agentbase`.
+    pub name: &'a str,
+    /// Its endpoint, scheme to path, without a query.
+    pub endpoint: &'a str,
+    /// The agent's identity there.
+    pub agent_identity: &'a AgentIdentityName,
+}
+
+/// What a platform can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own, shown as a row of a table")]
+pub struct Capabilities {
+    /// One API key for the agent.
+    pub static_api_keys: bool,
+    /// One API key for each user, entered by that user.
+    pub delegated_api_keys: bool,
+    /// Access tokens for the agent itself.
+    pub machine_tokens: bool,
+    /// Access tokens for a user who agreed.
+    pub user_tokens: bool,
+    /// The platform can check that whoever gave consent is whoever was asked.
+    pub session_binding: bool,
+    /// Asking again although the user has agreed before.
+    pub force_authentication: bool,
+}
+
+impl Capabilities {
+    /// None of them; a platform adds what it can.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            static_api_keys: false,
+            delegated_api_keys: false,
+            machine_tokens: false,
+            user_tokens: false,
+            session_binding: false,
+            force_authentication: false,
+        }
+    }
+}
+
+/// A credential as a platform releases it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Issued {
+    pub(crate) kind: CredentialKind,
+    pub(crate) secret: SecretString,
+    pub(crate) lifetime: Option<Duration>,
+    pub(crate) scopes: Vec<Scope>,
+}
+
+impl Issued {
+    /// An API key.
+    #[must_use]
+    pub fn api_key(secret: SecretString) -> Self {
+        Self { kind: CredentialKind::ApiKey, secret, lifetime: None, scopes: Vec::new() }
+    }
+
+    /// An access token of type Bearer.
+    #[must_use]
+    pub fn access_token(secret: SecretString) -> Self {
+        Self { kind: CredentialKind::AccessToken, secret, lifetime: None, scopes: Vec::new() }
+    }
+
+    /// How long it is valid from now, if the platform says so. It is never found out from the credential.
+    #[must_use]
+    pub fn with_lifetime(mut self, lifetime: Option<Duration>) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// The scopes that it has, if the platform says so.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: Vec<Scope>) -> Self {
+        self.scopes = scopes;
+        self
+    }
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issued").field("kind", &self.kind).field("lifetime", &self.lifetime).finish_non_exhaustive()
+    }
+}
+
+/// [`Platform`] as a trait object.
+pub(crate) trait DynPlatform: fmt::Debug + Send + Sync + 'static {
+    fn describe(&self) -> Description<'_>;
+    fn capabilities(&self) -> Capabilities;
+    fn check(&self, request: &CredentialRequest) -> Result<(), Error>;
+    fn api_key_flow<'a>(&'a self, provider: &'a ProviderName) -> BoxFuture<'a, Result<Flow, Error>>;
+    fn acquire<'a>(&'a self, request: &'a CredentialRequest) -> BoxFuture<'a, Result<Acquired<Issued>, Error>>;
+    fn poll<'a>(&'a self, pending: &'a PendingAuthorization) -> BoxFuture<'a, Result<Polled<Issued>, Error>>;
+}
+
+impl<P: Platform> DynPlatform for P {
+    fn describe(&self) -> Description<'_> {
+        Platform::describe(self)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Platform::capabilities(self)
+    }
+
+    fn check(&self, request: &CredentialRequest) -> Result<(), Error> {
+        Platform::check(self, request)
+    }
+
+    fn api_key_flow<'a>(&'a self, provider: &'a ProviderName) -> BoxFuture<'a, Result<Flow, Error>> {
+        Box::pin(Platform::api_key_flow(self, provider))
+    }
+
+    fn acquire<'a>(&'a self, request: &'a CredentialRequest) -> BoxFuture<'a, Result<Acquired<Issued>, Error>> {
+        Box::pin(Platform::acquire(self, request))
+    }
+
+    fn poll<'a>(&'a self, pending: &'a PendingAuthorization) -> BoxFuture<'a, Result<Polled<Issued>, Error>> {
+        Box::pin(Platform::poll(self, pending))
+    }
+}

@@ -1,0 +1,176 @@
+//! What the attributes expand to. Not for use by hand: it changes with every version.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_util::future::{BoxFuture, join_all};
+
+use crate::{
+    consent::{PendingAuthorization, PromptOutcome, prompt_fn},
+    credential::Credential,
+    error::{Error, ErrorKind},
+    inject::{FromAccessToken, FromApiKey, FromCredentialError},
+    principal::User,
+};
+pub use crate::{
+    consent::{Prompt, Wait},
+    credential_request::Flow,
+    need::{Need, UserArgument},
+};
+
+/// A credential that was fetched for a handler.
+#[derive(Debug)]
+pub struct Fetched(Option<Credential>);
+
+/// Fetches what a handler needs: at once, without a task or an allocation, if the cache has all of it.
+pub fn fetch<'a, const N: usize>(needs: [Need<'a>; N]) -> Fetch<'a, N> {
+    let cached = needs.map(|need| Fetched(need.cached()));
+    if cached.iter().all(|fetched| fetched.0.is_some()) {
+        return Fetch(State::Ready(Some(cached)));
+    }
+    Fetch(State::Slow(Box::pin(slow(needs, cached))))
+}
+
+/// All needs at once; when several users' consents are missing, the error has them all.
+async fn slow<const N: usize>(needs: [Need<'_>; N], cached: [Fetched; N]) -> Result<[Fetched; N], Error> {
+    let results = join_all(needs.iter().zip(cached).map(async |(need, cached)| match cached.0 {
+        Some(credential) => Ok(credential),
+        None => need.obtain().await,
+    }))
+    .await;
+    if let Some(error) = first_error(&results) {
+        return Err(error);
+    }
+    let mut fetched = results.into_iter().map(|result| Fetched(result.ok()));
+    Ok(std::array::from_fn(|_| fetched.next().unwrap_or(Fetched(None))))
+}
+
+fn first_error(results: &[Result<Credential, Error>]) -> Option<Error> {
+    let mut errors = results.iter().filter_map(|result| result.as_ref().err());
+    let asks_a_user =
+        |error: &&Error| matches!(error.kind(), ErrorKind::AuthorizationRequired | ErrorKind::AuthorizationTimedOut);
+    let first = errors.clone().find(|error| !asks_a_user(error)).or_else(|| errors.next())?;
+    if !asks_a_user(&first) {
+        return Some(first.clone());
+    }
+    let pendings =
+        results.iter().filter_map(|result| result.as_ref().err()).flat_map(Error::pendings).cloned().collect();
+    Some(first.gather(pendings))
+}
+
+/// The future of [`fetch`].
+#[must_use]
+pub struct Fetch<'a, const N: usize>(State<'a, N>);
+
+enum State<'a, const N: usize> {
+    Ready(Option<[Fetched; N]>),
+    Slow(BoxFuture<'a, Result<[Fetched; N], Error>>),
+}
+
+impl<const N: usize> Future for Fetch<'_, N> {
+    type Output = Result<[Fetched; N], Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Ready(fetched) => match fetched.take() {
+                Some(fetched) => Poll::Ready(Ok(fetched)),
+                None => Poll::Pending,
+            },
+            State::Slow(slow) => slow.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<const N: usize> std::fmt::Debug for Fetch<'_, N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fetch")
+    }
+}
+
+/// Makes a handler's API key parameter.
+pub fn api_key_parameter<'a, T: FromApiKey<'a>>(fetched: &'a Fetched) -> Result<T, Error> {
+    match &fetched.0 {
+        Some(Credential::ApiKey(key)) => T::from_api_key(key),
+        _ => Err(Error::protocol("another kind of credential came than an API key")),
+    }
+}
+
+/// Makes a handler's access token parameter.
+pub fn access_token_parameter<'a, T: FromAccessToken<'a>>(fetched: &'a Fetched) -> Result<T, Error> {
+    match &fetched.0 {
+        Some(Credential::AccessToken(token)) => T::from_access_token(token),
+        _ => Err(Error::protocol("another kind of credential came than an access token")),
+    }
+}
+
+/// Makes a handler's return value of an error.
+pub fn fail<R: FromCredentialError>(error: Error) -> R {
+    R::from_credential_error(error)
+}
+
+/// A sync or async function as a prompt.
+pub fn prompt<F, R, M>(function: F) -> impl Prompt
+where
+    F: Fn(PendingAuthorization) -> R + Send + Sync,
+    R: PromptOutcome<M>,
+{
+    prompt_fn(function)
+}
+
+/// Texts as borrowed texts.
+pub fn scopes<T: AsRef<str>>(list: &[T]) -> Vec<&str> {
+    list.iter().map(AsRef::as_ref).collect()
+}
+
+/// Pairs of texts as borrowed ones.
+pub fn parameters<K: AsRef<str>, V: AsRef<str>>(list: &[(K, V)]) -> Vec<(&str, &str)> {
+    list.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect()
+}
+
+/// What `user_id = ..` may be.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name a user",
+    label = "give a `User`, a `&str` or a `String`, or an `Option` of one"
+)]
+pub trait AsUser {
+    /// The user's id; `None` if nobody is named.
+    fn user_id(&self) -> Option<&str>;
+}
+
+/// The user that a call names.
+pub fn user<U: AsUser + ?Sized>(user: &U) -> UserArgument<'_> {
+    UserArgument(user.user_id())
+}
+
+impl AsUser for str {
+    fn user_id(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl AsUser for String {
+    fn user_id(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl AsUser for User {
+    fn user_id(&self) -> Option<&str> {
+        Some(self.id())
+    }
+}
+
+impl<U: AsUser + ?Sized> AsUser for &U {
+    fn user_id(&self) -> Option<&str> {
+        (**self).user_id()
+    }
+}
+
+impl<U: AsUser> AsUser for Option<U> {
+    fn user_id(&self) -> Option<&str> {
+        self.as_ref().and_then(AsUser::user_id)
+    }
+}

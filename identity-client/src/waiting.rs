@@ -1,0 +1,164 @@
+//! Telling a user where to agree, and waiting until they have.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    client::Inner,
+    consent::{Acquired, PendingAuthorization, Polled, Prompt, Wait},
+    credential::Credential,
+    credential_request::CredentialRequest,
+    error::{Error, ErrorKind},
+    need::{Need, keep},
+    platform::Issued,
+    poll::{Answer, PollMachine, Step},
+};
+
+/// No platform keeps a session longer than this; a wait that everybody has left ends at once anyway.
+const LONGEST_WAIT: Duration = identity_grammar::MAX_WAIT;
+
+/// Tells the user once a consent, then waits as the caller chose.
+pub(crate) async fn consent(
+    need: &Need<'_>,
+    client: &Arc<Inner>,
+    request: &Arc<CredentialRequest>,
+    pending: PendingAuthorization,
+) -> Result<Credential, Error> {
+    let timeout = need.timeout.unwrap_or(client.consent_timeout);
+    let deadline = tokio::time::Instant::from_std(client.clock.now().steady) + timeout;
+    let told = tell(need.prompt.or(client.prompt.as_deref()), client, request, &pending);
+    let told = tokio::time::timeout_at(deadline, told).await.map_err(|_| timed_out(&pending, timeout))??;
+    match need.wait {
+        Wait::Return => Err(required(pending)),
+        Wait::Poll if !told => Err(required(pending).with_hint(
+            "give the call an `on_auth_url`, or the client a prompt: nobody would tell the user where to agree",
+        )),
+        Wait::Poll => {
+            let wait = wait(client, request, &pending);
+            tokio::time::timeout_at(deadline, wait).await.map_err(|_| timed_out(&pending, timeout))?
+        }
+    }
+}
+
+/// Waits for a consent that another call, perhaps of another process, began and told the user of.
+pub(crate) async fn resume(
+    client: &Arc<Inner>,
+    request: &Arc<CredentialRequest>,
+    pending: PendingAuthorization,
+    wait_for: Option<Duration>,
+) -> Result<Acquired<Credential>, Error> {
+    let Some(timeout) = wait_for else {
+        let asked = ask_once(client, pending).await.map_err(|error| error.about(request.provider()))?;
+        return match asked {
+            Acquired::Ready(issued) => keep(client, request, client.cache.epoch(request), issued).map(Acquired::Ready),
+            Acquired::NeedsConsent(pending) => Ok(Acquired::NeedsConsent(pending)),
+        };
+    };
+    let waited = tokio::time::timeout(timeout, wait(client, request, &pending)).await;
+    waited.map_err(|_| timed_out(&pending, timeout))?.map(Acquired::Ready)
+}
+
+/// Whether the user has been told of this consent: by this call, or by one before it.
+async fn tell(
+    prompt: Option<&dyn Prompt>,
+    client: &Inner,
+    request: &CredentialRequest,
+    pending: &PendingAuthorization,
+) -> Result<bool, Error> {
+    let Some(prompt) = prompt else { return Ok(client.cache.is_told(request, pending)) };
+    if !client.cache.claim_telling(request, pending) {
+        return Ok(true);
+    }
+    tracing::info!(
+        provider = %pending.provider(),
+        host = pending.authorization_host().as_deref(),
+        "waiting for a user to agree"
+    );
+    match prompt.show(pending.clone()).await {
+        Ok(()) => Ok(true),
+        Err(source) => {
+            client.cache.untell(request, pending);
+            Err(Error::new(
+                ErrorKind::AuthorizationRequired,
+                format!("the user could not be told where to authorize provider `{}`", pending.provider()),
+            )
+            .with_pending(vec![pending.clone()])
+            .with_hint("see why the prompt failed, then call again: the consent that is under way goes on")
+            .with_source(source))
+        }
+    }
+}
+
+/// One question about a pending consent.
+pub(crate) async fn ask_once(client: &Inner, pending: PendingAuthorization) -> Result<Acquired<Issued>, Error> {
+    Ok(match client.platform.poll(&pending).await? {
+        Polled::Ready(issued) => Acquired::Ready(issued),
+        Polled::Pending { .. } | Polled::SlowDown { .. } => Acquired::NeedsConsent(pending),
+    })
+}
+
+/// Joins the wait for this consent, or starts one: one poller a key, however many wait.
+async fn wait(
+    client: &Arc<Inner>,
+    request: &Arc<CredentialRequest>,
+    pending: &PendingAuthorization,
+) -> Result<Credential, Error> {
+    let poller = client.cache.wait(request, pending, |epoch| {
+        let (client, request, pending) = (Arc::clone(client), Arc::clone(request), pending.clone());
+        Box::pin(async move {
+            let polled = poll(&client, &pending).await;
+            polled.and_then(|issued| keep(&client, &request, epoch, issued)).map_err(|error| {
+                let error = error.about(request.provider());
+                client.cache.failed(&request, epoch, &error, client.clock.now());
+                error
+            })
+        })
+    });
+    poller.await
+}
+
+async fn poll(client: &Inner, pending: &PendingAuthorization) -> Result<Issued, Error> {
+    let begun = client.clock.now();
+    let left = pending.expires_at().map_or(LONGEST_WAIT, |at| at.duration_since(begun.wall).unwrap_or_default());
+    let mut machine = PollMachine::new(left.min(LONGEST_WAIT), None);
+    let mut step = machine.start();
+    while let Step::AskAfter(gap) = step {
+        tokio::time::sleep(gap).await;
+        let answer = match client.platform.poll(pending).await {
+            Ok(Polled::Ready(issued)) => return Ok(issued),
+            Ok(Polled::Pending { interval }) => Answer::Pending { interval },
+            Ok(Polled::SlowDown { interval }) => Answer::SlowDown { interval },
+            Err(error) if error.is_retryable() => {
+                tracing::debug!(kind = ?error.kind(), "no answer about a pending consent; asking again later");
+                Answer::Unreachable { retry_after: error.retry_after() }
+            }
+            Err(error) => return Err(error),
+        };
+        step = machine.after(answer, client.clock.now().since(&begun));
+    }
+    Err(Error::new(
+        ErrorKind::AuthorizationExpired,
+        format!("the consent for provider `{}` ended before the user agreed", pending.provider()),
+    )
+    .with_hint("call again: the user gets a new authorization URL"))
+}
+
+fn required(pending: PendingAuthorization) -> Error {
+    Error::new(
+        ErrorKind::AuthorizationRequired,
+        format!("the user must authorize provider `{}` first", pending.provider()),
+    )
+    .with_pending(vec![pending])
+    .with_hint("send the user to `pending().authorization_url()`, then call again or `resume` the pending")
+}
+
+fn timed_out(pending: &PendingAuthorization, timeout: Duration) -> Error {
+    let given =
+        if timeout.subsec_millis() == 0 { format!("{} seconds", timeout.as_secs()) } else { format!("{timeout:?}") };
+    Error::new(
+        ErrorKind::AuthorizationTimedOut,
+        format!("the user did not authorize provider `{}` within {given}", pending.provider()),
+    )
+    .with_pending(vec![pending.clone()])
+    .with_hint("the link stays good for a while: ask the user to finish, then call again or `resume` the pending; a longer `timeout` waits longer")
+    .with_retryable(true)
+}
