@@ -8,7 +8,7 @@ use crate::{
     arguments::{Argument, Arguments},
     boxed,
     errors::Errors,
-    function::{Body, Function, peel_type},
+    function::{Body, COLLECTED, Function, Sibling, peel_type},
     name::{Kind, Name},
     need::{self, Slots, at},
     parameter,
@@ -16,6 +16,9 @@ use crate::{
 
 /// Expands one attribute, together with the attributes for further credentials below it.
 pub(crate) fn expand(kind: Kind, attribute: TokenStream, item: &TokenStream) -> TokenStream {
+    if attribute.to_string() == COLLECTED {
+        return TokenStream::new();
+    }
     let mut errors = Errors::default();
     let mut function = match Function::parse(kind, item.clone()) {
         Ok(function) => function,
@@ -26,8 +29,11 @@ pub(crate) fn expand(kind: Kind, attribute: TokenStream, item: &TokenStream) -> 
         }
     };
     let mut requests = vec![Arguments::parse(kind, Span::call_site(), attribute, &mut errors)];
-    for sibling in function.take_siblings(&mut errors) {
-        requests.push(Arguments::parse(sibling.kind, sibling.span, sibling.arguments, &mut errors));
+    let siblings = function.take_siblings(&mut errors);
+    let mentions: TokenStream = siblings.iter().map(Sibling::mention).collect();
+    for sibling in siblings {
+        let span = sibling.span();
+        requests.push(Arguments::parse(sibling.kind, span, sibling.arguments, &mut errors));
     }
     let marked = function.take_inject_marks(&mut errors);
     let chosen = parameter::choose(&function, &requests, &marked, &mut errors);
@@ -43,7 +49,7 @@ pub(crate) fn expand(kind: Kind, attribute: TokenStream, item: &TokenStream) -> 
 
     let injected = take_parameters(&mut function, &chosen, &shape);
     if !errors.is_empty() {
-        let function = without_credentials(&function, &shape, &injected);
+        let function = without_credentials(&function, &shape, &injected, &mentions);
         let errors = errors.into_compile_errors();
         return quote!(#function #errors);
     }
@@ -56,7 +62,7 @@ pub(crate) fn expand(kind: Kind, attribute: TokenStream, item: &TokenStream) -> 
         crate_path,
         context,
     });
-    shape.insert(&function, &prelude)
+    shape.insert(&function, &quote!(#mentions #prelude))
 }
 
 /// How the function runs its body.
@@ -223,16 +229,24 @@ fn take_parameters(function: &mut Function, chosen: &[Option<usize>], shape: &Sh
 }
 
 /// What is emitted beside errors: callers and the body still see the names and types that they would have seen.
-fn without_credentials(function: &Function, shape: &Shape, injected: &[Injected]) -> TokenStream {
-    if injected.is_empty() {
+fn without_credentials(
+    function: &Function,
+    shape: &Shape,
+    injected: &[Injected],
+    mentions: &TokenStream,
+) -> TokenStream {
+    if injected.is_empty() && mentions.is_empty() {
         return function.to_tokens();
     }
     let span = Span::mixed_site();
     let bindings = injected.iter().map(|Injected { attributes, pattern, ty, .. }| {
         quote_spanned!(span=> #(#attributes)* let #pattern: #ty = __identity_missing();)
     });
+    let missing =
+        (!injected.is_empty()).then(|| quote_spanned!(span=> const fn __identity_missing<T>() -> T { loop {} }));
     let prelude = quote_spanned! {span=>
-        const fn __identity_missing<T>() -> T { loop {} }
+        #mentions
+        #missing
         #(#bindings)*
     };
     shape.insert(function, &prelude)

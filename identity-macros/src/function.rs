@@ -1,7 +1,7 @@
 //! The function under the attributes: its signature is understood, its body is carried along untouched.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     Attribute, FnArg, Ident, ItemFn, Meta, Pat, Signature, Token, Type, Visibility,
     ext::IdentExt,
@@ -10,6 +10,9 @@ use syn::{
 };
 
 use crate::{errors::Errors, name::Kind};
+
+/// The argument of an attribute that another one has collected.
+pub(crate) const COLLECTED: &str = "__identity_collected";
 
 const REMEDY: &str = "this attribute goes on an `async fn` with a body";
 
@@ -31,8 +34,22 @@ pub(crate) enum Body {
 /// What was written about another credential of the same function.
 pub(crate) struct Sibling {
     pub(crate) kind: Kind,
-    pub(crate) span: Span,
+    pub(crate) path: syn::Path,
     pub(crate) arguments: TokenStream,
+}
+
+impl Sibling {
+    /// Where the attribute is shown.
+    pub(crate) fn span(&self) -> Span {
+        self.path.segments.last().map_or_else(Span::call_site, |last| last.ident.span())
+    }
+
+    /// Names the attribute once more, where it expands to nothing: without that its import would be unused.
+    pub(crate) fn mention(&self) -> TokenStream {
+        let (span, path) = (Span::mixed_site(), &self.path);
+        let collected = Ident::new(COLLECTED, span);
+        quote_spanned!(span=> #[#path(#collected)] const _: () = ();)
+    }
 }
 
 impl Function {
@@ -49,10 +66,7 @@ impl Function {
             let body = if input.peek(Token![;]) {
                 Body::Missing(input.parse()?)
             } else {
-                match input.parse()? {
-                    TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Body::Present(group),
-                    other => return Err(syn::Error::new(other.span(), REMEDY)),
-                }
+                Body::Present(braces(input.parse()?)?)
             };
             Ok(Self { attributes, visibility, signature, body })
         };
@@ -67,7 +81,7 @@ impl Function {
                 self.attributes.push(attribute);
                 continue;
             };
-            let span = attribute.path().segments.last().map_or_else(Span::call_site, |last| last.ident.span());
+            let path = attribute.path().clone();
             let arguments = match attribute.meta {
                 Meta::Path(_) => TokenStream::new(),
                 Meta::List(list) => list.tokens,
@@ -76,7 +90,7 @@ impl Function {
                     continue;
                 }
             };
-            siblings.push(Sibling { kind, span, arguments });
+            siblings.push(Sibling { kind, path, arguments });
         }
         siblings
     }
@@ -188,6 +202,16 @@ pub(crate) fn peel_type(ty: &Type) -> &Type {
         Type::Group(group) => peel_type(&group.elem),
         Type::Paren(paren) => peel_type(&paren.elem),
         other => other,
+    }
+}
+
+/// The `{ … }` of a body, also from a `macro_rules!` fragment `$body:block`, which has an invisible group around it.
+fn braces(token: TokenTree) -> syn::Result<Group> {
+    let span = token.span();
+    match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Ok(group),
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => braces(syn::parse2(group.stream())?),
+        _ => Err(syn::Error::new(span, REMEDY)),
     }
 }
 

@@ -3,12 +3,10 @@
 
 use identity_client::{ApiKey, Error, requires_api_key};
 
-#[expect(dead_code, reason = "shadow what the expansion uses")]
 mod core {
     pub mod result {}
 }
 
-#[expect(dead_code, reason = "shadows what the expansion uses")]
 mod std {}
 
 #[expect(non_camel_case_types, dead_code, reason = "shadows the primitive")]
