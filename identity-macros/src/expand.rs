@@ -8,9 +8,9 @@ use crate::{
     arguments::{Argument, Arguments},
     boxed,
     errors::Errors,
-    function::{Body, COLLECTED, Function, Sibling, peel_type},
+    function::{Body, COLLECTED, Function, Sibling, is_item, peel_type},
     name::{Kind, Name},
-    need::{self, Slots, at},
+    need::{self, Slots, at, located},
     parameter,
 };
 
@@ -24,6 +24,7 @@ pub(crate) fn expand(kind: Kind, attribute: TokenStream, item: &TokenStream) -> 
         Ok(function) => function,
         Err(error) => {
             errors.push(error);
+            let item = Some(item).filter(|item| is_item((*item).clone()));
             let errors = errors.into_compile_errors();
             return quote!(#item #errors);
         }
@@ -33,7 +34,9 @@ pub(crate) fn expand(kind: Kind, attribute: TokenStream, item: &TokenStream) -> 
     let mentions: TokenStream = siblings.iter().map(Sibling::mention).collect();
     for sibling in siblings {
         let span = sibling.span();
-        requests.push(Arguments::parse(sibling.kind, span, sibling.arguments, &mut errors));
+        if let Some(arguments) = sibling.arguments {
+            requests.push(Arguments::parse(sibling.kind, span, arguments, &mut errors));
+        }
     }
     let marked = function.take_inject_marks(&mut errors);
     let chosen = parameter::choose(&function, &requests, &marked, &mut errors);
@@ -175,10 +178,6 @@ impl Failure {
 }
 
 const NOTHING_RETURNED: &str = "this function returns nothing, so a failure to fetch the credential would be lost; return `Result<(), E>` with `E: From<identity_client::Error>`, or name a function that takes the error with `on_error = …`";
-
-fn located(ident: &Ident, span: Span) -> Ident {
-    Ident::new(&ident.to_string(), Span::mixed_site().located_at(span))
-}
 
 /// All credentials of a function are fetched in one call, so some arguments are said for all of them.
 fn agree<'a, T: ToTokens + 'a>(

@@ -35,7 +35,8 @@ pub(crate) enum Body {
 pub(crate) struct Sibling {
     pub(crate) kind: Kind,
     pub(crate) path: syn::Path,
-    pub(crate) arguments: TokenStream,
+    /// `None` if they could not be found, which has been reported.
+    pub(crate) arguments: Option<TokenStream>,
 }
 
 impl Sibling {
@@ -83,11 +84,11 @@ impl Function {
             };
             let path = attribute.path().clone();
             let arguments = match attribute.meta {
-                Meta::Path(_) => TokenStream::new(),
-                Meta::List(list) => list.tokens,
+                Meta::Path(_) => Some(TokenStream::new()),
+                Meta::List(list) => Some(list.tokens),
                 Meta::NameValue(pair) => {
                     errors.under(pair.eq_token, format!("write the arguments in parentheses: `{}`", kind.example()));
-                    continue;
+                    None
                 }
             };
             siblings.push(Sibling { kind, path, arguments });
@@ -215,28 +216,63 @@ fn braces(token: TokenTree) -> syn::Result<Group> {
     }
 }
 
-/// Only items reach an attribute whole, so the first word tells what the item is.
+/// The first word tells what the item is.
 fn refuse_other_items(kind: Kind, input: ParseStream<'_>) -> syn::Result<()> {
     let ahead = input.fork();
-    let Ok(word) = ahead.call(Ident::parse_any) else {
-        return Err(input.error(REMEDY));
-    };
+    let word = ahead.call(Ident::parse_any).map_err(|_| input.error(REMEDY))?;
     let attribute = kind.attribute();
     let advice = match word.to_string().as_str() {
         "impl" => format!("`{attribute}` goes on the methods of an `impl` block, one by one"),
         "trait" => format!("`{attribute}` goes on the methods of a trait that have a body, one by one"),
-        "struct" | "enum" | "union" | "mod" | "static" | "type" | "use" | "macro_rules" | "let" => {
-            format!("`{attribute}` goes on an `async fn` with a body, not on `{word}`")
-        }
-        // `const X: T = …;` has a name where `const fn` has a keyword.
-        "const" if ahead.peek(Ident) || ahead.peek(Token![_]) => {
-            format!("`{attribute}` goes on an `async fn` with a body, not on `const`")
-        }
-        "extern" if ahead.peek(Token![crate]) || ahead.peek(syn::token::Brace) => {
-            format!("`{attribute}` goes on an `async fn` with a body, not on `extern`")
-        }
-        "const" | "async" | "unsafe" | "extern" | "fn" => return Ok(()),
-        _ => return Err(syn::Error::new(word.span(), REMEDY)),
+        // `const X: T = …;` has a name where `const fn` has a keyword, `async move {}` a keyword where `async fn` has `fn`.
+        "const" | "async" | "unsafe" | "extern" | "fn" if starts_a_function(input) => return Ok(()),
+        word => format!("`{attribute}` goes on an `async fn` with a body, not on `{word}`"),
     };
     Err(syn::Error::new(word.span(), advice))
+}
+
+fn starts_a_function(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    while !ahead.peek(Token![fn]) {
+        if ahead.peek(syn::LitStr) {
+            // The ABI of an `extern "C" fn`.
+            if ahead.parse::<syn::LitStr>().is_err() {
+                return false;
+            }
+        } else {
+            match ahead.call(Ident::parse_any) {
+                Ok(word) if ["const", "async", "unsafe", "extern"].iter().any(|qualifier| word == qualifier) => {}
+                _ => return false,
+            }
+        }
+    }
+    true
+}
+
+/// Whether the tokens are an item, beside which another item may stand. A closure or a block is none.
+pub(crate) fn is_item(tokens: TokenStream) -> bool {
+    let parser = |input: ParseStream<'_>| {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        let is_function = starts_a_function(input);
+        let word = input.call(Ident::parse_any)?.to_string();
+        input.parse::<TokenStream>()?;
+        let items = [
+            "impl",
+            "trait",
+            "struct",
+            "enum",
+            "union",
+            "mod",
+            "static",
+            "type",
+            "use",
+            "const",
+            "extern",
+            "unsafe",
+            "macro_rules",
+        ];
+        Ok(is_function || items.contains(&word.as_str()))
+    };
+    parser.parse2(tokens).unwrap_or(false)
 }

@@ -40,14 +40,19 @@ pub(crate) fn at(tokens: &impl Spanned) -> Span {
     Span::mixed_site().located_at(tokens.span())
 }
 
+/// The same name, shown elsewhere.
+pub(crate) fn located(ident: &Ident, span: Span) -> Ident {
+    Ident::new(&ident.to_string(), Span::mixed_site().located_at(span))
+}
+
 /// `Need::api_key("…").with_…`, with everything that was written and the handler's own context.
 pub(crate) fn need(request: &Arguments, krate: &Ident, context: Option<&Ident>, slots: &mut Slots) -> TokenStream {
     let span = Span::mixed_site();
-    let mut provider = TokenStream::new();
+    let mut provider = (span, TokenStream::new());
     let mut steps = TokenStream::new();
     for argument in &request.list {
         match (argument.name, &argument.value) {
-            (Name::Provider, Value::Text(name)) => provider = text(name, slots),
+            (Name::Provider, Value::Text(name)) => provider = (name.shown(), text(name, slots)),
             _ => steps.extend(step(argument, krate, slots)),
         }
     }
@@ -56,11 +61,22 @@ pub(crate) fn need(request: &Arguments, krate: &Ident, context: Option<&Ident>, 
             .with_context(::core::borrow::Borrow::<#krate::RequestContext>::borrow(&#context))
         });
     }
+    let (shown, provider) = provider;
+    let krate = located(krate, shown);
     let constructor = match request.kind {
-        Kind::ApiKey => quote_spanned!(span=> #krate::__private::Need::api_key),
-        Kind::AccessToken => quote_spanned!(span=> #krate::__private::Need::access_token),
+        Kind::ApiKey => quote_spanned!(shown=> #krate::__private::Need::api_key),
+        Kind::AccessToken => quote_spanned!(shown=> #krate::__private::Need::access_token),
     };
-    quote_spanned!(span=> #constructor(#provider) #steps)
+    quote_spanned!(shown=> #constructor(#provider) #steps)
+}
+
+impl Text {
+    fn shown(&self) -> Span {
+        match self {
+            Self::Literal(_) => Span::mixed_site(),
+            Self::Expression(expression) => at(expression),
+        }
+    }
 }
 
 fn step(argument: &Argument, krate: &Ident, slots: &mut Slots) -> TokenStream {
@@ -80,7 +96,8 @@ fn step(argument: &Argument, krate: &Ident, slots: &mut Slots) -> TokenStream {
         }
         Value::Flag(Flag::Literal(flag)) => quote_spanned!(span=> .with_force(#flag)),
         Value::Flag(Flag::Expression(expression)) => {
-            let flag = typed(expression, &quote_spanned!(span=> ::core::primitive::bool), slots);
+            let shown = at(expression);
+            let flag = typed(expression, &quote_spanned!(shown=> ::core::primitive::bool), slots);
             quote_spanned!(span=> .with_force(#flag))
         }
         Value::Timeout(Timeout::Milliseconds(milliseconds)) => {
@@ -88,12 +105,15 @@ fn step(argument: &Argument, krate: &Ident, slots: &mut Slots) -> TokenStream {
             quote_spanned!(span=> .with_timeout(::core::time::Duration::from_millis(#milliseconds)))
         }
         Value::Timeout(Timeout::Expression(expression)) => {
-            let timeout = typed(expression, &quote_spanned!(span=> ::core::time::Duration), slots);
+            let shown = at(expression);
+            let timeout = typed(expression, &quote_spanned!(shown=> ::core::time::Duration), slots);
             quote_spanned!(span=> .with_timeout(#timeout))
         }
         Value::Wait(Wait::Poll) => quote_spanned!(span=> .with_wait(#krate::__private::Wait::Poll)),
         Value::Wait(Wait::Return) => quote_spanned!(span=> .with_wait(#krate::__private::Wait::Return)),
         Value::Text(value) => {
+            let span = value.shown();
+            let krate = located(krate, span);
             let value = text(value, slots);
             match argument.name {
                 Name::CallbackUrl => quote_spanned!(span=> .with_callback_url(#value)),
@@ -108,11 +128,12 @@ fn step(argument: &Argument, krate: &Ident, slots: &mut Slots) -> TokenStream {
                 Name::Client => ("with_client", "IdentityClient"),
                 _ => ("with_context", "RequestContext"),
             };
-            let (method, ty) = (Ident::new(method, span), Ident::new(ty, span));
+            let (method, ty, krate) = (Ident::new(method, span), Ident::new(ty, span), located(krate, span));
             quote_spanned!(span=> .#method(::core::borrow::Borrow::<#krate::#ty>::borrow(#slot)))
         }
         Value::Function(path) if argument.name == Name::OnAuthUrl => {
             let span = at(path);
+            let krate = located(krate, span);
             quote_spanned!(span=> .with_prompt(&#krate::__private::prompt(#path)))
         }
         // These shape the function, not the request.
@@ -156,6 +177,7 @@ fn scopes(list: &List<Text>, krate: &Ident, slots: &mut Slots) -> TokenStream {
         List::Expression(expression) => {
             let slot = slots.take(expression);
             let span = at(expression);
+            let krate = located(krate, span);
             quote_spanned!(span=> &#krate::__private::scopes(#slot))
         }
     }
@@ -174,6 +196,7 @@ fn parameters(list: &List<(Text, Text)>, krate: &Ident, slots: &mut Slots) -> To
         List::Expression(expression) => {
             let slot = slots.take(expression);
             let span = at(expression);
+            let krate = located(krate, span);
             quote_spanned!(span=> &#krate::__private::parameters(#slot))
         }
     }

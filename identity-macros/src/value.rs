@@ -190,8 +190,7 @@ fn parameters(expression: Expr, errors: &mut Errors) -> Option<List<(Text, Text)
             }
             other => {
                 errors.under(other, form);
-                refused = true;
-                continue;
+                return None;
             }
         };
         let mut halves = pair.elems.iter().cloned();

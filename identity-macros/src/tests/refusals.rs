@@ -273,7 +273,7 @@ fn an_unclear_choice_is_refused() {
         let (messages, rest) = messages(api_key(arguments.clone(), &item));
         assert_eq!(messages.len(), 1, "{messages:#?}");
         assert!(messages[0].contains(expected), "{messages:#?}");
-        assert!(!rest.contains("#[inject]") && !rest.contains("requires_"), "{rest}");
+        assert!(!rest.contains("#[inject]") && !rest.contains("provider_name"), "{rest}");
     }
 }
 
