@@ -1,1 +1,4 @@
 //! Under construction.
+
+pub mod oauth;
+pub mod provider;
