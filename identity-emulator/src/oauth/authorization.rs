@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::{OAuthFailure, ProviderRegistration, challenge_of, pkce::random_token, registration::usable, scope};
+use super::{OAuthFailure, ProviderRegistration, challenge_of, pkce::random_token, registration::is_usable, scope};
 
 /// Names that only the engine may set: a second value would let a caller redirect, downgrade or leak the flow.
 /// Besides those of RFC 6749 and 7636: request objects (RFC 9101), which replace all the others, and secrets.
@@ -50,7 +50,7 @@ pub(super) fn begin(
     custom_parameters: &BTreeMap<String, String>,
 ) -> Result<AuthorizationStart, OAuthFailure> {
     registration.validate()?;
-    if !usable(callback_url) {
+    if !is_usable(callback_url) {
         return Err(OAuthFailure::InvalidRequest(
             "the callback URL must be https (http only on loopback) without user name, password and fragment",
         ));

@@ -62,14 +62,13 @@ fn prefixed(prefix: &str, text: Option<&str>) -> String {
 
 fn advice(status: u16, code: Option<&str>) -> &'static str {
     match (status, code) {
-        (_, Some("invalid_client")) => "check the client id and secret of the registration",
+        (_, Some("invalid_client")) | (401 | 403, None) => "check the client id and secret of the registration",
         (_, Some("invalid_grant")) => "ask the user for consent again",
         (_, Some("unauthorized_client" | "unsupported_grant_type")) => {
             "allow this grant for the client at the provider"
         }
         (_, Some("invalid_scope")) => "ask only for scopes that the provider knows and the client may have",
         (408 | 429 | 500..=599, _) | (_, Some("temporarily_unavailable")) => "try again later",
-        (401 | 403, None) => "check the client id and secret of the registration",
         _ => "check the registration at the provider",
     }
 }

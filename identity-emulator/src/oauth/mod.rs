@@ -21,4 +21,5 @@ pub use grant::TokenGrant;
 pub use registration::ProviderRegistration;
 
 pub(crate) use pkce::{challenge_of, random_token};
+pub(crate) use registration::is_usable;
 pub(crate) use scope::is_scope_token;

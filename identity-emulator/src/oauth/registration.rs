@@ -43,13 +43,13 @@ impl ProviderRegistration {
     }
 
     pub(super) fn validate_token_url(&self) -> Result<(), OAuthFailure> {
-        usable(&self.token_url).then_some(()).ok_or(OAuthFailure::InvalidRegistration(
+        is_usable(&self.token_url).then_some(()).ok_or(OAuthFailure::InvalidRegistration(
             "the token URL must be https (http only on loopback) without user name, password and fragment",
         ))
     }
 
     pub(super) fn validate_authorization_url(&self) -> Result<(), OAuthFailure> {
-        usable(&self.authorization_url).then_some(()).ok_or(OAuthFailure::InvalidRegistration(
+        is_usable(&self.authorization_url).then_some(()).ok_or(OAuthFailure::InvalidRegistration(
             "the authorization URL must be https (http only on loopback) without user name, password and fragment",
         ))
     }
@@ -67,7 +67,7 @@ impl fmt::Debug for ProviderRegistration {
 }
 
 /// https anywhere or http on loopback, and nothing in the URL that would be a secret or be lost on the way.
-pub(crate) fn usable(url: &Url) -> bool {
+pub(crate) fn is_usable(url: &Url) -> bool {
     let transport = match url.scheme() {
         "https" => url.has_host(),
         "http" => is_loopback(url),
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn only_https_or_http_on_loopback_is_usable() {
         for good in ["https://a.example/t?x=1", "http://127.0.0.1:1/t", "http://[::1]/t", "http://localhost:9/t"] {
-            assert!(usable(&Url::parse(good).unwrap()), "{good}");
+            assert!(is_usable(&Url::parse(good).unwrap()), "{good}");
         }
         for bad in [
             "http://a.example/t",
@@ -105,7 +105,7 @@ mod tests {
             "https://:pass@a.example/t",
             "https://a.example/t#f",
         ] {
-            assert!(!usable(&Url::parse(bad).unwrap()), "{bad}");
+            assert!(!is_usable(&Url::parse(bad).unwrap()), "{bad}");
         }
     }
 
