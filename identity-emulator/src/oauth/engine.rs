@@ -197,6 +197,12 @@ fn unreachable(error: &reqwest::Error) -> OAuthFailure {
     })
 }
 
+/// A bare client with the engine's habits (no redirects, bounded in time), for tests of the other side.
+#[cfg(test)]
+pub(crate) fn client_for_tests() -> reqwest::Client {
+    builder(LIMITS).no_proxy().build().expect("a client without TLS roots can always be built")
+}
+
 #[cfg(test)]
 #[path = "engine_tests.rs"]
 mod tests;

@@ -20,6 +20,8 @@ pub use failure::OAuthFailure;
 pub use grant::TokenGrant;
 pub use registration::ProviderRegistration;
 
+#[cfg(test)]
+pub(crate) use engine::client_for_tests;
 pub(crate) use pkce::{challenge_of, random_token};
 pub(crate) use registration::is_usable;
 pub(crate) use scope::is_scope_token;
