@@ -114,7 +114,7 @@ fn consent(provider: &BuiltInProvider, interaction: &Interaction, complaint: Opt
     let now = provider.now();
     provider.store().begin(interaction.clone(), id.expose_secret(), browser.expose_secret(), now);
     let mut response = Consent {
-        client_name: &provider.client_id,
+        client_name: &provider.client_name,
         scopes: &interaction.scopes,
         redirect_uri: &redirect_uri,
         interaction: id.expose_secret(),

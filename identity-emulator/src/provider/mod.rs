@@ -64,6 +64,7 @@ pub struct TokenInfo {
 pub struct BuiltInProvider {
     issuer: Arc<Url>,
     client_id: Arc<str>,
+    client_name: Arc<str>,
     client_secret: Arc<SecretString>,
     token_lifetime: Duration,
     clock: Clock,
@@ -92,6 +93,7 @@ impl BuiltInProvider {
         Ok(Self {
             issuer: Arc::new(issuer),
             client_id: Arc::from(client_id),
+            client_name: Arc::from("Identity emulator"),
             client_secret: Arc::new(random_token()?),
             token_lifetime: Duration::from_secs(3600),
             clock: Arc::new(Timestamp::now),
@@ -105,6 +107,13 @@ impl BuiltInProvider {
     pub fn with_client(mut self, client_id: &str, client_secret: SecretString) -> Self {
         self.client_id = Arc::from(client_id);
         self.client_secret = Arc::new(client_secret);
+        self
+    }
+
+    /// The client's name on the consent page; "Identity emulator" by default.
+    #[must_use]
+    pub fn with_client_name(mut self, name: &str) -> Self {
+        self.client_name = Arc::from(name);
         self
     }
 

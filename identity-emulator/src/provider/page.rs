@@ -24,7 +24,7 @@ pub(super) struct Consent<'a> {
 
 impl Consent<'_> {
     pub(super) fn into_response(self) -> Response {
-        let mut main = format!("<h1>Allow <code>{}</code> to use your account?</h1>\n", escaped(self.client_name));
+        let mut main = format!("<h1>Allow “{}” to use your account?</h1>\n", escaped(self.client_name));
         main.push_str(&self.scope_list());
         let _ = writeln!(main, "<p>You will then return to <code>{}</code>.</p>", escaped(&origin(self.redirect_uri)));
         main.push_str(&self.form());
@@ -99,21 +99,17 @@ fn html(status: StatusCode, title: &str, main: &str, style: &str, policy: &str) 
     (status, headers, page).into_response()
 }
 
-/// `form-action` must name every origin on the way: browsers check it on the redirects after a form, too. On loopback
-/// the receiver sends on to an application on another port.
+/// Chromium checks `form-action` on every redirect after a form, not only on the first one, and the receiver of the
+/// code sends the browser on to an application that this provider does not know: any https origin, or any port of
+/// loopback when all this happens on loopback. (An IPv6 address cannot be written in a policy.) Nothing is lost by it:
+/// the page has no markup of others that could add a form, and its own form goes to `'self'`.
 fn policy(redirect_uri: Option<&Url>) -> String {
-    let mut policy =
-        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action".to_owned();
+    let fixed = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action";
     match redirect_uri {
-        None => policy.push_str(" 'none'"),
-        Some(uri) => {
-            let _ = write!(policy, " 'self' {}", origin(uri));
-            if uri.scheme() == "http" {
-                policy.push_str(" http://127.0.0.1:* http://localhost:*");
-            }
-        }
+        None => format!("{fixed} 'none'"),
+        Some(uri) if uri.scheme() == "https" => format!("{fixed} 'self' https:"),
+        Some(uri) => format!("{fixed} 'self' {} http://127.0.0.1:* http://localhost:* https:", origin(uri)),
     }
-    policy
 }
 
 fn origin(url: &Url) -> String {
@@ -165,9 +161,9 @@ mod tests {
         let strict = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action";
         assert_eq!(policy(None), format!("{strict} 'none'"));
         let https = Url::parse("https://a.example/cb?x='self'").unwrap();
-        assert_eq!(policy(Some(&https)), format!("{strict} 'self' https://a.example"));
+        assert_eq!(policy(Some(&https)), format!("{strict} 'self' https:"));
         let local = Url::parse("http://127.0.0.1:9/cb").unwrap();
-        let expected = format!("{strict} 'self' http://127.0.0.1:9 http://127.0.0.1:* http://localhost:*");
+        let expected = format!("{strict} 'self' http://127.0.0.1:9 http://127.0.0.1:* http://localhost:* https:");
         assert_eq!(policy(Some(&local)), expected);
     }
 }

@@ -13,7 +13,7 @@ async fn the_page_is_plain_accessible_and_locked_down() {
         "name=\"viewport\" content=\"width=device-width",
         "<title>",
         "<main>",
-        "<h1>",
+        "<h1>Allow “Identity emulator” to use your account?</h1>",
         "<label for=\"login\">Login name</label>",
         "know who you are (<code>openid</code>)",
         "read data of yours (<code>read</code>)",
@@ -138,7 +138,9 @@ async fn other_mistakes_are_told_to_the_client_with_state_and_issuer() {
 
 #[tokio::test]
 async fn nothing_of_a_request_becomes_markup() {
-    let server = Server::start_with(|provider| provider.with_client(NASTY, SecretString::from("s"))).await;
+    let named =
+        |provider: BuiltInProvider| provider.with_client(NASTY, SecretString::from("s")).with_client_name(NASTY);
+    let server = Server::start_with(named).await;
     let names =
         ["response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"];
     for name in names {
@@ -155,7 +157,7 @@ async fn nothing_of_a_request_becomes_markup() {
         "{}",
         page.body
     );
-    assert!(page.body.contains("<code>&quot;&gt;&lt;script&gt;"));
+    assert!(page.body.contains("<h1>Allow “&quot;&gt;&lt;script&gt;"));
     assert!(!page.body.contains("<script"));
     let fields = [("interaction", NASTY), ("login", NASTY), ("decision", NASTY)];
     for fields in [fields, [("interaction", page.interaction()), fields[1], fields[2]]] {
