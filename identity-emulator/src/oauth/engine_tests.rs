@@ -94,7 +94,7 @@ async fn std_6749_01_wire_has_the_encoded_basic_credential() {
     let request = wire.requests.recv().await.unwrap();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /token?tenant=t HTTP/1.1\r\n"), "{head}");
-    // base64 of a%3Ab:p%40s%3As+%25%C3%A9, made by another tool.
+    // base64 of a%3Ab:p%40s%3As+%25%C3%A9, computed independently.
     assert!(head.contains("authorization: Basic YSUzQWI6cCU0MHMlM0FzKyUyNSVDMyVBOQ=="), "{head}");
     assert!(head.contains("content-type: application/x-www-form-urlencoded"), "{head}");
     assert_eq!(body, "grant_type=client_credentials&scope=read+write");

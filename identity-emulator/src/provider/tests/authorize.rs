@@ -138,9 +138,9 @@ async fn other_mistakes_are_told_to_the_client_with_state_and_issuer() {
 
 #[tokio::test]
 async fn nothing_of_a_request_becomes_markup() {
-    let named =
+    let configure =
         |provider: BuiltInProvider| provider.with_client(NASTY, SecretString::from("s")).with_client_name(NASTY);
-    let server = Server::start_with(named).await;
+    let server = Server::start_with(configure).await;
     let names =
         ["response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"];
     for name in names {
