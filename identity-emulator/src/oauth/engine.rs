@@ -59,12 +59,8 @@ impl OAuthEngine {
         scopes: &[String],
     ) -> Result<TokenGrant, OAuthFailure> {
         let scope = scope::joined(scopes)?;
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials");
-        if let Some(scope) = &scope {
-            form.append_pair("scope", scope);
-        }
-        self.ask(registration, form.finish(), scope, &[]).await
+        let body = form(&[("grant_type", "client_credentials")], scope.as_deref());
+        self.ask(registration, body, scope, &[]).await
     }
 
     /// Begins the authorization code grant with PKCE S256 and a fresh state. Sends nothing.
@@ -124,12 +120,9 @@ impl OAuthEngine {
             return Err(OAuthFailure::InvalidRequest("the refresh token is empty; start a new authorization"));
         }
         let scope = scope::joined(scopes)?;
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", refresh_token.expose_secret());
-        if let Some(scope) = &scope {
-            form.append_pair("scope", scope);
-        }
-        let mut granted = self.ask(registration, form.finish(), scope, &[refresh_token]).await?;
+        let pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
+        let body = form(&pairs, scope.as_deref());
+        let mut granted = self.ask(registration, body, scope, &[refresh_token]).await?;
         granted.refresh_token.get_or_insert_with(|| refresh_token.clone());
         Ok(granted)
     }
@@ -162,6 +155,16 @@ impl OAuthEngine {
         let sensitive: Vec<&SecretString> = secrets.iter().copied().chain(&basic.sensitive).collect();
         grant::read(status.as_u16(), &answer, requested_scope, &sensitive)
     }
+}
+
+/// Apart from the futures, which could not move between threads with the serializer inside.
+fn form(pairs: &[(&str, &str)], scope: Option<&str>) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(pairs);
+    if let Some(scope) = scope {
+        form.append_pair("scope", scope);
+    }
+    form.finish()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one home of the emulator's outgoing HTTP client")]
