@@ -293,10 +293,12 @@ impl Transport {
         let count = AtomicU32::new(0);
         let attempt = || {
             let outgoing = prepare();
+            // Not within the macro, which evaluates its fields only if somebody listens.
+            let number = count.fetch_add(1, Ordering::Relaxed) + 1;
             let span = tracing::debug_span!(
                 "identity_client.http",
                 operation,
-                attempt = count.fetch_add(1, Ordering::Relaxed) + 1,
+                attempt = number,
                 status = tracing::field::Empty
             );
             async move {
