@@ -198,7 +198,9 @@ pub trait Prompt: Send + Sync {
 }
 
 /// A function as a [`Prompt`]; `M` tells the sync ones from the async ones.
-pub(crate) struct PromptFn<F, M> {
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct PromptFn<F, M> {
     function: F,
     marker: PhantomData<fn() -> M>,
 }

@@ -1,4 +1,57 @@
 //! A typed async client for managed agent-identity platforms: API keys and access tokens from a vault to a handler.
+//!
+//! ```
+//! use identity_client::{ApiKey, Error, requires_api_key};
+//!
+//! #[requires_api_key(provider_name = "openai-key")]
+//! async fn answer(question: &str, api_key: ApiKey) -> Result<String, Error> {
+//!     Ok(format!("answered {question} with a key of {} characters", api_key.expose_secret().len()))
+//! }
+//!
+//! async fn run() -> Result<(), Error> {
+//!     println!("{}", answer("how are you?").await?);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Start with the attributes [`requires_api_key`] and [`requires_access_token`], or with [`IdentityClient`], which they ask.
+//! [`RequestContext`] says for which user a request runs, [`Error`] what went wrong and what to do, and a [`Platform`] is what the
+//! client stands on: [`agentbase::AgentBase`], or one of your own.
+//!
+//! # What a client does for each request
+//! Names, scopes and combinations are checked before anything is sent. A credential that is in memory and good is handed out;
+//! one that is ageing is handed out and renewed in the background; else the platform is asked once, however many wait, and all of
+//! them get its answer or its error. When a user must agree first, the user is told once and one poller waits for
+//! everybody. Nothing that asks for a credential creates anything on the platform.
+//!
+//! # Spans and events
+//! Everything is emitted through `tracing`; nothing is installed. No field ever holds a secret, a body, an authorization URL or a
+//! user's id.
+//!
+//! | span, level DEBUG | fields |
+//! | --- | --- |
+//! | `identity_client.acquire`: a request that the cache could not serve at once | `platform`, `provider`, `credential` (`api_key`, `access_token`), `flow` (`M2M`, `USER_FEDERATION`), `source` (`Cache`, `Platform`), `outcome` (`Released`, `ConsentRequired`, `Failed(kind)`) |
+//! | `identity_client.http`: one try of one HTTP request | `operation`, `attempt` (from 1), `status` |
+//!
+//! | event | level | fields |
+//! | --- | --- | --- |
+//! | a credential from the cache | TRACE | `provider`, `credential` |
+//! | trying again | DEBUG | `operation`, `delay_ms` |
+//! | waiting for a user to agree | INFO | `provider`, `host` of the authorization URL |
+//! | a credential could not be renewed; the old one is still good | WARN | `provider`, `kind` |
+//! | not tried again: too many requests have failed lately | WARN | `operation` |
+//! | receipts of [`TracingAudit`], target `identity_client::audit` | INFO | those of [`Receipt`], the user's id among them |
+//!
+//! # Features
+//! | feature | default | |
+//! | --- | --- | --- |
+//! | `agentbase` | yes | the platform GreenNode AgentBase |
+//! | `macros` | yes | the attributes |
+//! | `rustls-tls` | yes | TLS by rustls with aws-lc-rs and the operating system's roots |
+//! | `rustls-no-provider` | | rustls with the crypto provider that the process installs before it builds a client |
+//! | `native-tls` | | the operating system's TLS library |
+//!
+//! Without any TLS feature only loopback can be reached.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
@@ -32,6 +85,7 @@ mod poll;
 mod principal;
 mod request;
 mod retry;
+mod retry_budget;
 mod token_source;
 mod transport;
 mod waiting;
@@ -65,3 +119,8 @@ pub use retry::RetryPolicy;
 pub use secrecy::SecretString;
 pub use token_source::TokenSource;
 pub use transport::HttpOptions;
+
+/// Compiles the examples of the project's README.
+#[cfg(all(doctest, feature = "agentbase", feature = "macros"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -9,7 +9,9 @@ use std::{
 use futures_util::future::{BoxFuture, join_all};
 
 use crate::{
-    consent::{PendingAuthorization, PromptOutcome, prompt_fn},
+    client::IdentityClient,
+    consent::{PendingAuthorization, PromptFn, PromptOutcome, prompt_fn},
+    context::RequestContext,
     credential::Credential,
     error::{Error, ErrorKind},
     inject::{FromAccessToken, FromApiKey, FromCredentialError},
@@ -112,7 +114,7 @@ pub fn fail<R: FromCredentialError>(error: Error) -> R {
 }
 
 /// A sync or async function as a prompt.
-pub fn prompt<F, R, M>(function: F) -> impl Prompt
+pub fn prompt<F, R, M>(function: F) -> PromptFn<F, (R, M)>
 where
     F: Fn(PendingAuthorization) -> R + Send + Sync,
     R: PromptOutcome<M>,
@@ -174,3 +176,60 @@ impl<U: AsUser> AsUser for Option<U> {
         self.as_ref().and_then(AsUser::user_id)
     }
 }
+
+macro_rules! named_by_a_call {
+    ($name:ident, $function:ident, $to:ident, $target:ty, $what:literal, $message:literal) => {
+        #[doc = concat!("What `", stringify!($function), " = ..` may be.")]
+        #[diagnostic::on_unimplemented(message = $message, label = $what)]
+        pub trait $name {
+            #[doc = concat!("The ", stringify!($function), ".")]
+            fn $to(&self) -> &$target;
+        }
+
+        #[doc = concat!("The ", stringify!($function), " that a call names.")]
+        pub fn $function<T: $name + ?Sized>(named: &T) -> &$target {
+            named.$to()
+        }
+
+        impl $name for $target {
+            fn $to(&self) -> &$target {
+                self
+            }
+        }
+
+        impl<T: $name + ?Sized> $name for &T {
+            fn $to(&self) -> &$target {
+                (**self).$to()
+            }
+        }
+
+        impl<T: $name + ?Sized> $name for &mut T {
+            fn $to(&self) -> &$target {
+                (**self).$to()
+            }
+        }
+
+        impl<T: $name + ?Sized> $name for std::sync::Arc<T> {
+            fn $to(&self) -> &$target {
+                (**self).$to()
+            }
+        }
+    };
+}
+
+named_by_a_call!(
+    AsClient,
+    client,
+    as_client,
+    IdentityClient,
+    "give an `IdentityClient`, or a reference or an `Arc` of one",
+    "`{Self}` is no client"
+);
+named_by_a_call!(
+    AsContext,
+    context,
+    as_context,
+    RequestContext,
+    "give a `RequestContext`, or a reference or an `Arc` of one",
+    "`{Self}` is no context of a request"
+);

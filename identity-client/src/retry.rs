@@ -12,7 +12,8 @@ use crate::error::BuildError;
 /// How often and how long a request to a platform is tried.
 ///
 /// Tried again are: what could not be connected, always; 408, 429, 500, 502, 503, 504, a broken connection and a time-out,
-/// if the operation can be repeated safely. The delay before try *n* + 1 is random between zero and `base` × 2ⁿ⁻¹, at most
+/// if the operation can be repeated safely, and as long as not too many requests fail (a hundred tries again in a row, then one
+/// for five that succeed). The delay before try *n* + 1 is random between zero and `base` × 2ⁿ⁻¹, at most
 /// `cap`; a `Retry-After` is honoured if it fits into the deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

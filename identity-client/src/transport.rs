@@ -23,6 +23,7 @@ use crate::{
     clock::Clock,
     error::{BuildError, Error, ErrorKind},
     retry::RetryPolicy,
+    retry_budget::RetryBudget,
 };
 
 /// No answer of a platform is larger: a page of a hundred records is a few tens of KiB.
@@ -234,6 +235,8 @@ impl fmt::Debug for Answer {
 pub(crate) struct Transport {
     http: reqwest::Client,
     retry: RetryPolicy,
+    /// Shared by the clones: they ask the same platform.
+    budget: Arc<RetryBudget>,
     clock: Arc<dyn Clock>,
 }
 
@@ -245,7 +248,7 @@ impl Transport {
         let user_agent = HeaderValue::try_from(format!("identity-client/{}{product}", env!("CARGO_PKG_VERSION")))
             .map_err(|_| broken("the product name cannot stand in a User-Agent header"))?;
         #[cfg(all(feature = "rustls-no-provider", not(any(feature = "rustls-tls", feature = "native-tls"))))]
-        crate::tls::check_provider()?;
+        check_provider()?;
         #[expect(clippy::disallowed_methods, reason = "the one place that builds the client")]
         let mut builder = reqwest::Client::builder()
             .user_agent(user_agent)
@@ -265,7 +268,7 @@ impl Transport {
             BuildError::broken("the HTTP client cannot be built", "see its cause: mostly TLS roots that cannot be read")
                 .with_source(error.without_url())
         })?;
-        Ok(Self { http, retry: options.retry, clock })
+        Ok(Self { http, retry: options.retry, budget: Arc::default(), clock })
     }
 
     /// Sends a request until it is answered, cannot be repeated, or the deadline is over. `prepare` makes each try anew, so
@@ -309,15 +312,21 @@ impl Transport {
             .when(|tried| tried.may_repeat(repeat))
             .adjust(|last, _| {
                 let elapsed = self.clock.now().since(&begun);
-                let delay =
-                    self.retry.delay(count.load(Ordering::Relaxed), elapsed, last.retry_after(), fastrand::f64());
-                if let Some(delay) = delay {
-                    tracing::debug!(operation, delay_ms = delay.as_secs_f64() * 1e3, "trying again");
+                let tried = count.load(Ordering::Relaxed);
+                let delay = self.retry.delay(tried, elapsed, last.retry_after(), fastrand::f64())?;
+                if !self.budget.pay() {
+                    tracing::warn!(operation, "not tried again: too many requests have failed lately");
+                    return None;
                 }
-                delay
+                tracing::debug!(operation, delay_ms = delay.as_secs_f64() * 1e3, "trying again");
+                Some(delay)
             });
         match tokio::time::timeout(self.retry.deadline, tries).await {
-            Ok(Ok(answer) | Err(Tried::Answered(answer))) => Ok(answer),
+            Ok(Ok(answer)) => {
+                self.budget.refund();
+                Ok(answer)
+            }
+            Ok(Err(Tried::Answered(answer))) => Ok(answer),
             Ok(Err(Tried::Failed { error, .. })) => Err(error),
             Err(_) => Err(Error::new(
                 ErrorKind::Timeout,
@@ -348,6 +357,18 @@ impl Transport {
         }
         Ok(Answer { status, headers, body, received: self.clock.now().wall })
     }
+}
+
+/// reqwest would panic instead.
+#[cfg(all(feature = "rustls-no-provider", not(any(feature = "rustls-tls", feature = "native-tls"))))]
+fn check_provider() -> Result<(), BuildError> {
+    if rustls::crypto::CryptoProvider::get_default().is_some() {
+        return Ok(());
+    }
+    Err(BuildError::missing(
+        "no TLS crypto provider is installed in this process",
+        "install one before the client is built, for example `rustls::crypto::ring::default_provider().install_default()`, or use the feature `rustls-tls`",
+    ))
 }
 
 #[cfg(any(feature = "rustls-tls", feature = "rustls-no-provider", feature = "native-tls"))]
@@ -443,6 +464,13 @@ impl fmt::Debug for Transport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(all(feature = "rustls-no-provider", not(any(feature = "rustls-tls", feature = "native-tls"))))]
+    #[test]
+    fn without_a_crypto_provider_it_is_an_error_and_not_a_panic() {
+        let error = Transport::new(&HttpOptions::new(), Arc::new(crate::SystemClock)).unwrap_err();
+        assert!(error.is_missing(), "{error}");
+    }
 
     #[test]
     fn an_endpoint_is_https_or_on_loopback() {

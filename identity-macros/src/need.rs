@@ -58,7 +58,7 @@ pub(crate) fn need(request: &Arguments, krate: &Ident, context: Option<&Ident>, 
     }
     if let Some(context) = context.filter(|_| !request.mentions(Name::Context)) {
         steps.extend(quote_spanned! {span=>
-            .with_context(::core::borrow::Borrow::<#krate::RequestContext>::borrow(&#context))
+            .with_context(#krate::__private::context(&#context))
         });
     }
     let (shown, provider) = provider;
@@ -124,12 +124,12 @@ fn step(argument: &Argument, krate: &Ident, slots: &mut Slots) -> TokenStream {
         Value::Expression(expression) => {
             let slot = slots.take(expression);
             let span = at(expression);
-            let (method, ty) = match argument.name {
-                Name::Client => ("with_client", "IdentityClient"),
-                _ => ("with_context", "RequestContext"),
-            };
-            let (method, ty, krate) = (Ident::new(method, span), Ident::new(ty, span), located(krate, span));
-            quote_spanned!(span=> .#method(::core::borrow::Borrow::<#krate::#ty>::borrow(#slot)))
+            let krate = located(krate, span);
+            if argument.name == Name::Client {
+                quote_spanned!(span=> .with_client(#krate::__private::client(#slot)))
+            } else {
+                quote_spanned!(span=> .with_context(#krate::__private::context(#slot)))
+            }
         }
         Value::Function(path) if argument.name == Name::OnAuthUrl => {
             let span = at(path);
