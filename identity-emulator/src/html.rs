@@ -1,7 +1,6 @@
 //! What all pages that a person sees have in common: plain HTML, no script, nothing from elsewhere.
 
 use std::fmt;
-use std::net::Ipv4Addr;
 
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -11,7 +10,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use sha2::{Digest as _, Sha256};
-use url::{Host, Url};
+use url::Url;
 
 /// The one style sheet.
 pub(crate) const STYLE: &str = include_str!("style.css");
@@ -114,24 +113,18 @@ pub(crate) fn respond(status: StatusCode, page: &Page<'_>) -> Response {
     (status, headers, document.0).into_response()
 }
 
-/// Any port of loopback, as sources of a policy.
-const LOOPBACK: &str = " http://127.0.0.1:* http://localhost:*";
-
 /// The sources of `form-action` for a form of ours after which the browser goes to `next`.
 ///
 /// Chromium checks `form-action` on every redirect after a form, not only on the first one, and what is at `next` may send
-/// the browser on to an application that we do not know: any https origin, or any port of loopback when `next` is there.
+/// the browser on to an application that we do not know: any https origin, and in clear when `next` is.
 /// Nothing is lost by it: our pages have no markup of others that could add a form, and their own forms go to `'self'`.
-/// No host name is written: some characters that a URL's host may have would end the directive, and an IPv6 address
-/// cannot be written in a policy at all.
+/// No host is named: some characters that a URL's host may have would end the directive, and an IPv6 address cannot be
+/// written in a policy at all.
 pub(crate) fn form_targets(next: &Url) -> String {
-    let ports = match (next.scheme(), next.host()) {
-        ("https", _) => String::new(),
-        ("http", Some(Host::Domain("localhost") | Host::Ipv4(Ipv4Addr::LOCALHOST))) => LOOPBACK.to_owned(),
-        ("http", Some(Host::Ipv4(address))) if address.is_loopback() => format!("{LOOPBACK} http://{address}:*"),
-        (scheme, _) => format!(" {scheme}:"),
-    };
-    format!("'self' https:{ports}")
+    match next.scheme() {
+        "https" => "'self' https:".to_owned(),
+        scheme => format!("'self' https: {scheme}:"),
+    }
 }
 
 #[cfg(test)]
@@ -148,11 +141,8 @@ mod tests {
     fn a_form_may_lead_where_its_browser_must_go() {
         for (next, expected) in [
             ("https://a.example/cb?x='self'", "'self' https:"),
-            ("http://127.0.0.1:9/cb", "'self' https: http://127.0.0.1:* http://localhost:*"),
-            ("http://127.0.0.2/cb", "'self' https: http://127.0.0.1:* http://localhost:* http://127.0.0.2:*"),
-            ("http://localhost:9/cb", "'self' https: http://127.0.0.1:* http://localhost:*"),
+            ("http://127.0.0.1:9/cb", "'self' https: http:"),
             ("http://[::1]:9/cb", "'self' https: http:"),
-            ("http://a.example/cb", "'self' https: http:"),
             ("http://a;sandbox,script-src/cb", "'self' https: http:"),
             ("my-app:/done", "'self' https: my-app:"),
         ] {

@@ -56,7 +56,7 @@ impl KeyForm<'_> {
             .raw("autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"1000\" required autofocus")
             .raw(described)
             .raw(">\n<p id=\"hint\">It goes to the emulator’s vault and to this agent only.</p>\n<div class=\"choices\">\n")
-            .raw("<button type=\"submit\" name=\"decision\" value=\"allow\">Hand over the key</button>\n")
+            .raw("<button type=\"submit\" name=\"decision\" value=\"allow\">Hand it over</button>\n")
             .raw("<button type=\"submit\" name=\"decision\" value=\"deny\" formnovalidate>Decline</button>\n")
             .raw("</div>\n</form>\n")
     }

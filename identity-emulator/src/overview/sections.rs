@@ -99,7 +99,7 @@ pub(super) fn oauth_providers(core: &Core, vault: &State) -> Markup {
     let section = Section {
         id: "oauth2",
         title: "OAuth2 providers",
-        columns: &["Name", "Status", "Client id", "Authorization URL", "Token URL", "Callback URL", "Created"],
+        columns: &["Name", "Status", "Client id", "URLs", "Created"],
         empty: Markup::new(
             "None yet. Create one with <code>POST /identity/api/v1/outbound-auth/oauth2-providers</code>; the built-in provider’s URLs are above.",
         ),
@@ -114,13 +114,22 @@ pub(super) fn oauth_providers(core: &Core, vault: &State) -> Markup {
             code(&item.name),
             cell("ACTIVE"),
             code(shown::line(client_id)),
-            code(shown::url(authorization_url)),
-            code(shown::url(token_url)),
-            code(callback_url(core, &item.id)),
+            listed(&[
+                ("consent", shown::url(authorization_url)),
+                ("tokens", shown::url(token_url)),
+                ("callback", callback_url(core, &item.id)),
+            ]),
             shown::moment(item.created_at),
         ]
     });
     section.render(NEWEST, &rows.collect::<Vec<_>>(), total)
+}
+
+fn listed(urls: &[(&'static str, String)]) -> Markup {
+    let item = |list: Markup, (what, url): &(&'static str, String)| {
+        list.raw("<li>").raw(what).raw(": ").join(&code(url)).raw("</li>")
+    };
+    urls.iter().fold(Markup::new("<ul>"), item).raw("</ul>")
 }
 
 pub(super) fn sessions(vault: &State, now: Timestamp) -> Markup {
@@ -196,7 +205,7 @@ fn outcome(outcome: AuditOutcome) -> &'static str {
 pub(super) fn requests(core: &Core) -> Markup {
     let section = Section {
         id: "requests",
-        title: "Requests",
+        title: "Requests by operation",
         columns: &["Operation", "Count"],
         empty: Markup::new("None yet. Point a client at the identity API above."),
     };
