@@ -172,7 +172,7 @@ pub(super) fn audit(core: &Core, vault: &State) -> Markup {
     let section = Section {
         id: "audit",
         title: "Audit trail",
-        columns: &["Time", "Operation", "Agent", "Provider", "User", "Outcome"],
+        columns: &["Time", "Outcome", "Operation", "Agent", "Provider", "User"],
         empty: Markup::new("Nothing yet. A line is added whenever an agent asks for a credential or a person decides."),
     };
     let names = provider_names(vault);
@@ -180,11 +180,11 @@ pub(super) fn audit(core: &Core, vault: &State) -> Markup {
     let rows = entries.iter().rev().take(MOST).map(|entry| {
         vec![
             shown::moment(entry.at),
+            cell(outcome(entry.outcome)),
             code(entry.operation),
             code(shown::line(&entry.identity)),
             code(shown::line(named(&names, &entry.provider))),
             optional(entry.user.as_deref()),
-            cell(outcome(entry.outcome)),
         ]
     });
     section.render(NEWEST, &rows.collect::<Vec<_>>(), entries.len())

@@ -11,12 +11,8 @@ use crate::support::{Bench, IDENTITY, RETURN_URL, http, location, text};
 
 const HOSTILE: &str = "<script>alert('x')</script><b a=\"";
 
-fn root(emulator: &Emulator) -> String {
-    emulator.agentbase().identity_url().replace("/identity", "/")
-}
-
 async fn open(bench: &Bench) -> String {
-    let page = bench.http.get(root(&bench.emulator)).send().await.unwrap();
+    let page = bench.http.get(bench.emulator.overview_url()).send().await.unwrap();
     assert_eq!(page.status(), 200);
     page.text().await.unwrap()
 }
@@ -35,7 +31,7 @@ fn parameters(url: &str) -> Vec<String> {
 #[tokio::test]
 async fn an_empty_emulator_says_what_to_do_next() {
     let emulator = Emulator::start().await.unwrap();
-    let page: Response = http().get(root(&emulator)).send().await.unwrap();
+    let page: Response = http().get(emulator.overview_url()).send().await.unwrap();
     let header = |name: &str| page.headers()[name].to_str().unwrap().to_owned();
     let policy = header("content-security-policy");
     for part in ["default-src 'none';", "form-action 'none';", "frame-ancestors 'none';", "base-uri 'none'"] {
@@ -62,7 +58,7 @@ async fn an_empty_emulator_says_what_to_do_next() {
 #[tokio::test]
 async fn foreign_hosts_and_other_methods_are_turned_away() {
     let emulator = Emulator::start().await.unwrap();
-    let url = root(&emulator);
+    let url = emulator.overview_url();
     let foreign = http().get(&url).header("host", "rebound.example.com").send().await.unwrap();
     assert_eq!(foreign.status(), 421);
     assert!(!foreign.text().await.unwrap().contains("<html"));
