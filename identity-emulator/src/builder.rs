@@ -21,7 +21,7 @@ use crate::oauth::{OAuthEngine, OAuthFailure};
 use crate::provider::BuiltInProvider;
 use crate::seed::Seed;
 use crate::vault::{Account, State, Vault, VaultError};
-use crate::{environment, gate, random};
+use crate::{environment, gate, overview, random};
 
 /// Names of accounts in the vault.
 const AGENTBASE: &str = "agentbase";
@@ -188,6 +188,7 @@ async fn settle(
 
 fn serve(core: Arc<Core>, listener: TcpListener) -> Emulator {
     let router = agentbase::router(&core)
+        .merge(overview::router(&core))
         .nest("/provider", core.provider.router())
         .fallback(agentbase::missing)
         .method_not_allowed_fallback(agentbase::wrong_method)

@@ -52,6 +52,11 @@ impl Emulator {
         Self { core, stop: Some(stop), server }
     }
 
+    /// `http://127.0.0.1:PORT/`, a page for people: identities, providers, sessions and the audit trail, without a secret.
+    pub fn overview_url(&self) -> String {
+        format!("{}/", self.core.origin)
+    }
+
     /// What a client of GreenNode AgentBase needs.
     pub fn agentbase(&self) -> AgentBaseHandle {
         AgentBaseHandle {

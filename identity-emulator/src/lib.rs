@@ -1,25 +1,9 @@
-//! Managed agent-identity platforms on one's own machine: the real wire format, no account, no network.
+#![doc = include_str!("../README.md")]
 //!
-//! ```
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), identity_emulator::EmulatorError> {
-//! use identity_emulator::{Emulator, Human};
+//! # Where to begin
 //!
-//! let emulator = Emulator::builder().with_human(Human::Approve).start().await?;
-//! let agentbase = emulator.agentbase();
-//! println!("identity API at {}, tokens at {}", agentbase.identity_url(), agentbase.token_url());
-//! // … point a client at it …
-//! assert_eq!(emulator.counters().count("get_api_key_for_agent_identity"), 0);
-//! emulator.shutdown().await;
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! Behind every dialect there is one vault (in memory, or encrypted in a data directory) and one OAuth2 engine that really talks
-//! to the registered provider; a small built-in provider serves for offline use. A test scripts the person with [`Human`] and the network with [`Fault`],
-//! and looks at [`Counters`], [`RecordedRequest`] and [`AuditEntry`].
-//!
-//! Only loopback is served, in clear: nothing here is meant for a network.
+//! [`Emulator`] starts one. A test scripts the person with [`Human`] and the network with [`Fault`], and looks at [`Counters`],
+//! [`RecordedRequest`] and [`AuditEntry`]. [`oauth`] and [`provider`] are the OAuth2 engine and the built-in provider on their own.
 
 mod agentbase;
 mod audit;
@@ -32,10 +16,12 @@ mod environment;
 mod error;
 mod faults;
 mod gate;
+mod html;
 mod human;
 mod listener;
 pub mod oauth;
 mod operation;
+mod overview;
 pub mod provider;
 mod random;
 mod recorder;

@@ -120,6 +120,7 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
         writeln!(output, "GreenNode AgentBase is emulated at {}", agentbase.identity_url())?;
         writeln!(output, "IAM tokens come from {}", agentbase.token_url())?;
         writeln!(output, "A built-in OAuth2 provider is at {}", provider.authorization_url())?;
+        writeln!(output, "What it holds and what has happened is shown at {}", emulator.overview_url())?;
         writeln!(output)?;
         writeln!(output, "export GREENNODE_CLIENT_ID={}", quoted(agentbase.client_id()))?;
         writeln!(output, "export GREENNODE_CLIENT_SECRET={}", quoted(agentbase.client_secret().expose_secret()))?;

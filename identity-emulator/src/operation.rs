@@ -14,6 +14,7 @@ pub(crate) fn operation_of(method: &Method, path: &str) -> &'static str {
         ["accounts-api", "v1" | "v2", "auth", "token"] if method == Method::POST => "iam_token",
         ["provider", "token"] if method == Method::POST => "provider_token",
         ["provider", ..] => "provider",
+        [""] if method == Method::GET => "overview",
         _ => "unknown",
     }
 }

@@ -325,6 +325,14 @@ mod tests {
     }
 
     #[test]
+    fn the_seed_of_the_readme_is_one() {
+        let (_, rest) = include_str!("../README.md").split_once("```json\n").unwrap();
+        let seed = Seed::from_json(rest.split_once("```").unwrap().0).unwrap();
+        let counts = (seed.identities.len(), seed.keys.len(), seed.delegated.len(), seed.oauth.len());
+        assert_eq!((seed.account.is_some(), counts), (true, (1, 1, 1, 2)));
+    }
+
+    #[test]
     fn debug_hides_secrets() {
         let seed = Seed::from_json(
             r#"{"agentbase":{"client_id":"id","client_secret":"hush","api_key_providers":[{"name":"demo-key","apikey":"hush"}]}}"#,

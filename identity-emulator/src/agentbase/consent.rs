@@ -9,8 +9,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY};
 
 use super::error::ApiError;
-use super::html::{self, Page};
-use super::{oauth2, sessions, tokens};
+use super::{html, oauth2, sessions, tokens};
 use crate::audit::AuditOutcome;
 use crate::core::Core;
 use crate::random;
@@ -25,11 +24,12 @@ pub(super) fn redirect(location: &str) -> Response {
 /// A page for a link that leads nowhere, whatever the reason: telling used from unknown would help only a guesser.
 pub(super) fn dead_link() -> Response {
     let text = "This link is unknown, was used already, or has expired. Go back to the application and start again.";
-    html::page(StatusCode::NOT_FOUND, &Page { title: "Nothing to do here", text, form: None })
+    html::message(StatusCode::NOT_FOUND, "Nothing to do here", text)
 }
 
-fn failed(error: &ApiError) -> Response {
-    html::page(error.status, &Page { title: "This did not work", text: &error.message, form: None })
+/// A page for what went wrong on the way.
+pub(super) fn failed(error: &ApiError) -> Response {
+    html::message(error.status, "This did not work", &error.message)
 }
 
 /// `GET /oauth2/authorize?sessionId=…`: sends the browser to the provider. A second visit starts afresh and ends the first.

@@ -1,24 +1,14 @@
-//! The few pages that a person sees: plain HTML, no script, nothing from elsewhere.
+//! The few pages that a person sees on their way.
 
-use std::fmt::Write as _;
-
-use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use axum::response::Response;
 use http::StatusCode;
-use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
-use sha2::{Digest as _, Sha256};
 
-const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:3rem auto;padding:0 1rem;color:#1b1f24;background:#fff}\
-label{display:block;font-weight:600;margin-top:1rem}input{font:inherit;width:100%;box-sizing:border-box;padding:.5rem}\
-button{font:inherit;padding:.5rem 1.2rem;margin:1.2rem .6rem 0 0}dt{font-weight:600}";
+use crate::html::{Markup, Page, Width, respond};
 
-pub(super) struct Page<'a> {
-    pub(super) title: &'a str,
-    pub(super) text: &'a str,
-    pub(super) form: Option<KeyForm<'a>>,
+/// A page that says something and asks for nothing.
+pub(super) fn message(status: StatusCode, title: &str, text: &str) -> Response {
+    let main = Markup::new("<p>").text(text).raw("</p>\n");
+    respond(status, &Page { title, main, width: Width::Column, forms: None })
 }
 
 /// The form on which a person enters an API key, or declines.
@@ -28,91 +18,81 @@ pub(super) struct KeyForm<'a> {
     pub(super) user: &'a str,
     pub(super) state: &'a str,
     pub(super) csrf: &'a str,
-    /// Where the browser goes after the form, as a source expression of the content security policy.
+    /// Said when the form came back without a usable key.
+    pub(super) complaint: Option<&'static str>,
+    /// Where the browser may go after the form, see [`form_targets`](crate::html::form_targets).
     pub(super) leads_to: String,
 }
 
-/// Text as HTML, in content as in quoted attributes.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
 impl KeyForm<'_> {
-    fn render(&self) -> String {
-        format!(
-            "<dl><dt>Agent</dt><dd>{agent}</dd><dt>Service</dt><dd>{provider}</dd><dt>On behalf of</dt><dd>{user}</dd></dl>\
-             <form method=\"post\" autocomplete=\"off\">\
-             <input type=\"hidden\" name=\"state\" value=\"{state}\"><input type=\"hidden\" name=\"csrf\" value=\"{csrf}\">\
-             <label for=\"apikey\">API key</label>\
-             <input id=\"apikey\" name=\"apikey\" type=\"password\" autocomplete=\"off\" spellcheck=\"false\" maxlength=\"1000\" autofocus>\
-             <button type=\"submit\" name=\"decision\" value=\"allow\">Hand over the key</button>\
-             <button type=\"submit\" name=\"decision\" value=\"deny\">Decline</button></form>",
-            agent = escape(self.agent),
-            provider = escape(self.provider),
-            user = escape(self.user),
-            state = escape(self.state),
-            csrf = escape(self.csrf),
-        )
+    pub(super) fn into_response(self) -> Response {
+        let main = self.render();
+        let page = Page { title: "Hand over an API key", main, width: Width::Column, forms: Some(self.leads_to) };
+        respond(StatusCode::OK, &page)
     }
-}
 
-/// A page with its headers. Nothing but its own style is loaded, nobody may frame it, nothing is cached or referred.
-pub(super) fn page(status: StatusCode, page: &Page<'_>) -> Response {
-    let mut body = String::new();
-    let title = escape(page.title);
-    // Writing to a String cannot fail.
-    let _ = write!(
-        body,
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1><p>{text}</p>{form}</main></body></html>",
-        text = escape(page.text),
-        form = page.form.as_ref().map(KeyForm::render).unwrap_or_default(),
-    );
-    let style = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
-    // Chromium applies form-action to the redirect after the form too, so the way back must be in it.
-    let forms = page.form.as_ref().map_or_else(|| "'none'".to_owned(), |form| format!("'self' {}", form.leads_to));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; form-action {forms}; frame-ancestors 'none'; base-uri 'none'"
-    );
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CACHE_CONTROL, "no-store"),
-        (CONTENT_SECURITY_POLICY, policy.as_str()),
-        (REFERRER_POLICY, "no-referrer"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (X_FRAME_OPTIONS, "DENY"),
-    ];
-    (status, headers, body).into_response()
+    /// "Hand over" is first, so that the Enter key means it; "Decline" works without a key.
+    fn render(&self) -> Markup {
+        let (alert, described) = match self.complaint {
+            Some(text) => (
+                Markup::new("<p id=\"complaint\" role=\"alert\">").text(text).raw("</p>\n"),
+                " aria-invalid=\"true\" aria-describedby=\"complaint hint\"",
+            ),
+            None => (Markup::default(), " aria-describedby=\"hint\""),
+        };
+        Markup::new("<p>An agent asks for an API key of yours.</p>\n<dl>\n<dt>Agent</dt><dd>")
+            .text(self.agent)
+            .raw("</dd>\n<dt>Service</dt><dd>")
+            .text(self.provider)
+            .raw("</dd>\n<dt>On behalf of</dt><dd>")
+            .text(self.user)
+            .raw("</dd>\n</dl>\n<form method=\"post\" autocomplete=\"off\">\n<input type=\"hidden\" name=\"state\" value=\"")
+            .text(self.state)
+            .raw("\">\n<input type=\"hidden\" name=\"csrf\" value=\"")
+            .text(self.csrf)
+            .raw("\">\n")
+            .join(&alert)
+            .raw("<label for=\"apikey\">API key</label>\n<input id=\"apikey\" name=\"apikey\" type=\"password\" ")
+            .raw("autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"1000\" required autofocus")
+            .raw(described)
+            .raw(">\n<p id=\"hint\">It goes to the emulator’s vault and to this agent only.</p>\n<div class=\"choices\">\n")
+            .raw("<button type=\"submit\" name=\"decision\" value=\"allow\">Hand it over</button>\n")
+            .raw("<button type=\"submit\" name=\"decision\" value=\"deny\" formnovalidate>Decline</button>\n")
+            .raw("</div>\n</form>\n")
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_SECURITY_POLICY;
+
     use super::*;
 
-    #[test]
-    fn everything_echoed_is_escaped() {
-        let hostile = "\"><script>alert('x')</script>&";
-        let form = KeyForm {
+    fn form(hostile: &str) -> KeyForm<'_> {
+        KeyForm {
             agent: hostile,
             provider: hostile,
             user: hostile,
             state: hostile,
             csrf: hostile,
-            leads_to: String::new(),
-        };
-        let rendered = form.render();
-        assert!(!rendered.contains("<script"), "{rendered}");
-        assert_eq!(escape("<a href='x'>\"&"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;");
+            complaint: Some("Enter a key."),
+            leads_to: "'self' http://localhost:*".to_owned(),
+        }
+    }
+
+    #[test]
+    fn everything_echoed_is_escaped() {
+        let rendered = form("\"><script>alert('x')</script>&").render();
+        let rendered = rendered.as_str();
+        assert!(!rendered.contains("<script") && !rendered.contains("alert('"), "{rendered}");
+        assert_eq!(rendered.matches("&quot;&gt;&lt;script&gt;").count(), 5);
+        assert!(rendered.find("value=\"allow\"").unwrap() < rendered.find("value=\"deny\" formnovalidate").unwrap());
+    }
+
+    #[test]
+    fn the_policy_lets_the_browser_go_where_the_form_leads() {
+        let response = form("x").into_response();
+        let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.contains("form-action 'self' http://localhost:*;"), "{policy}");
     }
 }

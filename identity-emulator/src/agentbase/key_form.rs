@@ -13,12 +13,13 @@ use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
-use super::consent::{dead_link, redirect};
+use super::consent::{dead_link, failed, redirect};
 use super::error::ApiError;
-use super::html::{self, KeyForm, Page};
+use super::html::KeyForm;
 use super::validation::{Fields, length};
 use super::{delegated, sessions};
 use crate::core::Core;
+use crate::html;
 use crate::random;
 use crate::vault::Session;
 
@@ -35,18 +36,13 @@ pub(super) async fn show(
     let state = query.get("state").map(String::as_str).unwrap_or_default();
     let vault = core.vault.read();
     match vault.session_by_state(&provider_id, state, core.clock.now()) {
-        Ok(session) => form(
-            &core,
-            session,
-            state,
-            "The agent asks for your API key. It goes to the emulator's vault and to this agent only.",
-        ),
+        Ok(session) => form(&core, session, state, None),
         Err(_) => dead_link(),
     }
 }
 
 /// The form with a CSRF value that only this browser can send back: once in the page, once in a cookie.
-fn form(core: &Core, session: &Session, state: &str, text: &str) -> Response {
+fn form(core: &Core, session: &Session, state: &str, complaint: Option<&'static str>) -> Response {
     let vault = core.vault.read();
     let provider = vault.user_key_providers.values().find(|provider| provider.id == session.grant.provider_id);
     let csrf = random::token();
@@ -56,9 +52,10 @@ fn form(core: &Core, session: &Session, state: &str, text: &str) -> Response {
         user: &session.grant.user,
         state,
         csrf: &csrf,
+        complaint,
         leads_to: leads_to(&session.return_url),
     };
-    let mut response = html::page(StatusCode::OK, &Page { title: "Hand over an API key", text, form: Some(form) });
+    let mut response = form.into_response();
     let path = format!("/identity/api-key/delegate/{}", session.grant.provider_id);
     let cookie = format!("{CSRF_COOKIE}={csrf}; Path={path}; HttpOnly; SameSite=Strict; Max-Age=3600");
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
@@ -67,13 +64,9 @@ fn form(core: &Core, session: &Session, state: &str, text: &str) -> Response {
     response
 }
 
-/// The return URL as a source expression: its origin, or its scheme when it has none.
+/// The form leads to the return URL by a redirect.
 fn leads_to(return_url: &str) -> String {
-    match Url::parse(return_url) {
-        Ok(url) if url.origin().is_tuple() => url.origin().ascii_serialization(),
-        Ok(url) => format!("{}:", url.scheme()),
-        Err(_) => String::new(),
-    }
+    Url::parse(return_url).map_or_else(|_| "'self'".to_owned(), |url| html::form_targets(&url))
 }
 
 /// `POST`: JSON from the vendor's SDK, or the form. Anything else, and a form without its CSRF value, is refused.
@@ -87,7 +80,7 @@ pub(super) async fn submit(
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return submit_form(&core, provider_id, &headers, &body).await;
+        return Ok(submit_form(&core, provider_id, &headers, &body).await);
     }
     let key = Fields::read(&headers, &body)?.secret("apikey", length(1, LONGEST_KEY))?;
     let state = query.get("state").cloned().filter(|state| !state.is_empty());
@@ -97,16 +90,14 @@ pub(super) async fn submit(
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-async fn submit_form(core: &Core, provider_id: String, headers: &HeaderMap, body: &[u8]) -> Result<Response, ApiError> {
+async fn submit_form(core: &Core, provider_id: String, headers: &HeaderMap, body: &[u8]) -> Response {
     let mut fields: HashMap<String, String> = url::form_urlencoded::parse(body).into_owned().collect();
     let mut field = |name: &str| fields.remove(name).unwrap_or_default();
     let (state, csrf, key, decision) = (field("state"), field("csrf"), field("apikey"), field("decision"));
     let cookie = cookie(headers);
     if csrf.is_empty() || !random::same_secret(cookie.unwrap_or_default(), &csrf) {
-        return Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "This form was not opened in this browser; open the link again",
-        ));
+        let text = "This form was not opened in this browser, or was opened again since. Open the link again.";
+        return failed(&ApiError::new(StatusCode::FORBIDDEN, text));
     }
     let key = key.trim().to_owned();
     let outcome = match decision.as_str() {
@@ -115,10 +106,10 @@ async fn submit_form(core: &Core, provider_id: String, headers: &HeaderMap, body
             .map(|session| sessions::landing(&session, Some("access_denied"))),
         _ if key.is_empty() || key.chars().count() > LONGEST_KEY => {
             let vault = core.vault.read();
-            return Ok(match vault.session_by_state(&provider_id, &state, core.clock.now()) {
-                Ok(session) => form(core, session, &state, "Enter a key of 1 to 1000 characters, or decline."),
+            return match vault.session_by_state(&provider_id, &state, core.clock.now()) {
+                Ok(session) => form(core, session, &state, Some("Enter a key of 1 to 1000 characters, or decline.")),
                 Err(_) => dead_link(),
-            });
+            };
         }
         _ => {
             let completed = delegated::complete(core, provider_id, state, SecretString::from(key)).await;
@@ -126,9 +117,9 @@ async fn submit_form(core: &Core, provider_id: String, headers: &HeaderMap, body
         }
     };
     match outcome {
-        Ok(location) => Ok(redirect(&location)),
-        Err(error) if error.status == StatusCode::NOT_FOUND => Ok(dead_link()),
-        Err(error) => Err(error),
+        Ok(location) => redirect(&location),
+        Err(error) if error.status == StatusCode::NOT_FOUND => dead_link(),
+        Err(error) => failed(&error),
     }
 }
 

@@ -30,6 +30,7 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 pub(crate) use self::delegated::{complete, refuse};
 use self::error::ApiError;
 pub(crate) use self::iam::Iam;
+pub(crate) use self::types::callback_url;
 pub(crate) use self::validation::{NAME_RULE, PROVIDER_URL_RULE, is_name, is_provider_url};
 use crate::core::Core;
 

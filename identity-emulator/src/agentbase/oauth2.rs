@@ -75,11 +75,15 @@ pub(super) async fn update(
         state.update_oauth_provider(&name, client_id, client_secret, endpoints, now).map_err(ApiError::from)
     });
     let provider = change.await?;
+    if !is_built_in(&core, &provider) {
+        core.provider.disallow_redirect_uri(&callback(&core, &provider)?);
+    }
     Ok(Json(OAuthProviderBody::new(&core, &provider)).into_response())
 }
 
 pub(super) async fn delete(State(core): State<Arc<Core>>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
-    core.vault.change(move |state| state.delete_oauth_provider(&name).map_err(ApiError::from)).await?;
+    let provider = core.vault.change(move |state| state.delete_oauth_provider(&name).map_err(ApiError::from)).await?;
+    core.provider.disallow_redirect_uri(&callback(&core, &provider)?);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -229,11 +233,23 @@ pub(super) fn begin(
 ) -> Result<crate::oauth::AuthorizationStart, ApiError> {
     let scopes: Vec<String> = scopes.iter().cloned().collect();
     let (callback, registration) = (callback(core, provider)?, registration(core, provider)?);
-    if registration.authorization_url == core.built_in.authorization_url {
+    if is_built_in(core, provider) {
         // What an operator registers by hand at an outside provider.
         core.provider.allow_redirect_uri(&callback)?;
+        // Deleted or moved meanwhile: whoever did that may have looked before it was allowed.
+        let current = core.vault.read().oauth_provider_by_id(&provider.id).cloned();
+        if !current.as_ref().is_ok_and(|current| is_built_in(core, current)) {
+            core.provider.disallow_redirect_uri(&callback);
+            current?;
+        }
     }
     Ok(core.engine.begin_authorization(&registration, &callback, &scopes, parameters)?)
+}
+
+/// Whether consent at this provider is given on the built-in provider's page.
+fn is_built_in(core: &Core, provider: &OAuthProvider) -> bool {
+    core.registration(provider)
+        .is_some_and(|registration| registration.authorization_url == core.built_in.authorization_url)
 }
 
 pub(super) fn callback(core: &Core, provider: &OAuthProvider) -> Result<url::Url, ApiError> {

@@ -98,6 +98,6 @@ impl OAuthProviderBody {
 }
 
 /// What must be registered at the outside provider.
-pub(super) fn callback_url(core: &Core, provider_id: &str) -> String {
+pub(crate) fn callback_url(core: &Core, provider_id: &str) -> String {
     format!("{}/oauth2/callback/{provider_id}", core.identity_url())
 }

@@ -1,12 +1,13 @@
 //! The token requests.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use http::{
     HeaderValue,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OnceCell;
 use url::{Url, form_urlencoded};
 
 use super::{AuthorizationStart, OAuthFailure, ProviderRegistration, TokenGrant, authorization, client_authentication};
@@ -22,10 +23,11 @@ struct Limits {
 
 const LIMITS: Limits = Limits { connect: Duration::from_secs(5), total: Duration::from_secs(15), body: 256 * 1024 };
 
-/// Runs OAuth2 grants against outside providers. Cheap to clone.
+/// Runs OAuth2 grants against outside providers. Cheap to make and to clone; the machine's TLS roots are loaded when the
+/// first https provider is asked.
 #[derive(Debug, Clone)]
 pub struct OAuthEngine {
-    outside: reqwest::Client,
+    outside: Arc<OnceCell<reqwest::Client>>,
     loopback: reqwest::Client,
     limits: Limits,
 }
@@ -34,19 +36,25 @@ impl OAuthEngine {
     /// An engine with the limits that the module names.
     ///
     /// # Errors
-    /// [`OAuthFailure::Unequipped`] when TLS cannot be set up on this machine.
+    /// [`OAuthFailure::Unequipped`] when no HTTP client can be set up on this machine.
     pub fn new() -> Result<Self, OAuthFailure> {
         Self::with_limits(LIMITS)
     }
 
     fn with_limits(limits: Limits) -> Result<Self, OAuthFailure> {
-        let unequipped = |_| OAuthFailure::Unequipped("no HTTP client with TLS");
-        Ok(Self {
-            outside: builder(limits).https_only(true).build().map_err(unequipped)?,
-            // In clear on loopback is safe only if no proxy sits between.
-            loopback: builder(limits).no_proxy().build().map_err(unequipped)?,
-            limits,
-        })
+        let loopback = loopback(limits).build().map_err(|_| OAuthFailure::Unequipped("no HTTP client"))?;
+        Ok(Self { outside: Arc::default(), loopback, limits })
+    }
+
+    /// The client for https, built apart from the runtime's threads: the system's TLS roots are many files.
+    async fn outside(&self) -> Result<&reqwest::Client, OAuthFailure> {
+        let unequipped = || OAuthFailure::Unequipped("no HTTP client with TLS");
+        let limits = self.limits;
+        let build = async || {
+            let built = tokio::task::spawn_blocking(move || outside(limits).build()).await;
+            built.ok().and_then(Result::ok).ok_or_else(unequipped)
+        };
+        self.outside.get_or_try_init(build).await
     }
 
     /// The client credentials grant (RFC 6749 section 4.4): a token for the agent itself.
@@ -136,7 +144,7 @@ impl OAuthEngine {
     ) -> Result<TokenGrant, OAuthFailure> {
         registration.validate_token_url()?;
         let basic = client_authentication::basic(registration)?;
-        let client = if registration.token_url.scheme() == "https" { &self.outside } else { &self.loopback };
+        let client = if registration.token_url.scheme() == "https" { self.outside().await? } else { &self.loopback };
         let response = client
             .post(registration.token_url.clone())
             .header(AUTHORIZATION, basic.header)
@@ -177,6 +185,16 @@ fn builder(limits: Limits) -> reqwest::ClientBuilder {
         .timeout(limits.total)
 }
 
+/// For https and nothing else.
+fn outside(limits: Limits) -> reqwest::ClientBuilder {
+    builder(limits).https_only(true)
+}
+
+/// For http on loopback: safe in clear only if no proxy sits between, and fast to build without a single TLS root.
+fn loopback(limits: Limits) -> reqwest::ClientBuilder {
+    builder(limits).no_proxy().tls_certs_only([])
+}
+
 /// Reads chunk by chunk, so that a hostile answer never fills the memory.
 async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<zeroize::Zeroizing<Vec<u8>>, OAuthFailure> {
     let mut body = zeroize::Zeroizing::new(Vec::new());
@@ -203,7 +221,7 @@ fn unreachable(error: &reqwest::Error) -> OAuthFailure {
 /// A bare client with the engine's habits (no redirects, bounded in time), for tests of the other side.
 #[cfg(test)]
 pub(crate) fn client_for_tests() -> reqwest::Client {
-    builder(LIMITS).no_proxy().build().expect("a client without TLS roots can always be built")
+    loopback(LIMITS).build().expect("a client without TLS roots can always be built")
 }
 
 #[cfg(test)]

@@ -214,3 +214,42 @@ async fn nothing_is_sent_for_a_request_that_cannot_be_right() {
     assert!(matches!(failure, OAuthFailure::InvalidRegistration(_)));
     assert!(wire.requests.try_recv().is_err());
 }
+
+/// What a client sends first, and whether the engine holds a client for https by then.
+async fn first_bytes(scheme: &str) -> (Vec<u8>, bool) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("{scheme}://127.0.0.1:{}/token", listener.local_addr().unwrap().port());
+    let registration = ProviderRegistration {
+        client_id: "id".to_owned(),
+        client_secret: SecretString::from(SECRET),
+        authorization_url: Url::parse(&url).unwrap(),
+        token_url: Url::parse(&url).unwrap(),
+    };
+    let engine = OAuthEngine::new().unwrap();
+    assert!(!engine.outside.initialized(), "nobody asked for https yet");
+    let receive = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut buffer = [0; 16];
+        socket.read_exact(&mut buffer).await.unwrap();
+        buffer.to_vec()
+    };
+    let (bytes, failure) = tokio::join!(receive, engine.client_credentials(&registration, &[]));
+    assert!(matches!(failure, Err(OAuthFailure::Unreachable(_))), "the other side hung up");
+    (bytes, engine.outside.initialized())
+}
+
+#[tokio::test]
+async fn tls_is_set_up_for_https_and_for_nothing_else() {
+    let (bytes, equipped) = first_bytes("http").await;
+    assert!(bytes.starts_with(b"POST /token HTTP") && !equipped);
+    let (bytes, equipped) = first_bytes("https").await;
+    assert!(bytes.starts_with(&[0x16, 0x03]) && equipped, "a TLS handshake record");
+}
+
+#[tokio::test]
+async fn the_client_for_https_refuses_what_is_in_clear() {
+    let mut wire = wire(granted(), false).await;
+    let refused = outside(LIMITS).build().unwrap().get(wire.registration.token_url.clone()).send().await;
+    assert!(refused.unwrap_err().is_builder());
+    assert!(wire.requests.try_recv().is_err());
+}

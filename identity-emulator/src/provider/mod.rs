@@ -167,6 +167,11 @@ impl BuiltInProvider {
         Ok(())
     }
 
+    /// Takes back what [`allow_redirect_uri`](Self::allow_redirect_uri) allowed, and makes room for another.
+    pub fn disallow_redirect_uri(&self, uri: &Url) {
+        self.store().redirect_uris.remove(uri.as_str());
+    }
+
     /// The routes, to be nested at the path of the base URL.
     pub fn router(&self) -> Router {
         Router::new()

@@ -8,6 +8,8 @@ use axum::{
 };
 use url::Url;
 
+use crate::html::{STYLE, escaped, form_targets};
+
 /// What the consent page shows.
 pub(super) struct Consent<'a> {
     pub(super) client_name: &'a str,
@@ -79,7 +81,7 @@ pub(super) fn error(status: StatusCode, what: &str, what_now: &str, style: &str)
 
 pub(super) async fn style() -> Response {
     let text_css = HeaderValue::from_static("text/css; charset=utf-8");
-    ([(header::CONTENT_TYPE, text_css)], include_str!("style.css")).into_response()
+    ([(header::CONTENT_TYPE, text_css)], STYLE).into_response()
 }
 
 fn html(status: StatusCode, title: &str, main: &str, style: &str, policy: &str) -> Response {
@@ -99,17 +101,9 @@ fn html(status: StatusCode, title: &str, main: &str, style: &str, policy: &str) 
     (status, headers, page).into_response()
 }
 
-/// Chromium checks `form-action` on every redirect after a form, not only on the first one, and the receiver of the
-/// code sends the browser on to an application that this provider does not know: any https origin, or any port of
-/// loopback when all this happens on loopback. (An IPv6 address cannot be written in a policy.) Nothing is lost by it:
-/// the page has no markup of others that could add a form, and its own form goes to `'self'`.
 fn policy(redirect_uri: Option<&Url>) -> String {
-    let fixed = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action";
-    match redirect_uri {
-        None => format!("{fixed} 'none'"),
-        Some(uri) if uri.scheme() == "https" => format!("{fixed} 'self' https:"),
-        Some(uri) => format!("{fixed} 'self' {} http://127.0.0.1:* http://localhost:* https:", origin(uri)),
-    }
+    let forms = redirect_uri.map_or_else(|| "'none'".to_owned(), form_targets);
+    format!("default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action {forms}")
 }
 
 fn origin(url: &Url) -> String {
@@ -131,39 +125,15 @@ fn in_words(scope: &str) -> &'static str {
     }
 }
 
-/// Safe as text and inside a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            _ => safe.push(c),
-        }
-    }
-    safe
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn markup_is_escaped() {
-        assert_eq!(escaped("\"><script>'&"), "&quot;&gt;&lt;script&gt;&#39;&amp;");
-    }
-
-    #[test]
     fn policy_allows_forms_only_where_they_must_go() {
         let strict = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action";
         assert_eq!(policy(None), format!("{strict} 'none'"));
-        let https = Url::parse("https://a.example/cb?x='self'").unwrap();
-        assert_eq!(policy(Some(&https)), format!("{strict} 'self' https:"));
-        let local = Url::parse("http://127.0.0.1:9/cb").unwrap();
-        let expected = format!("{strict} 'self' http://127.0.0.1:9 http://127.0.0.1:* http://localhost:* https:");
-        assert_eq!(policy(Some(&local)), expected);
+        let next = Url::parse("http://127.0.0.1:9/cb").unwrap();
+        assert_eq!(policy(Some(&next)), format!("{strict} {}", form_targets(&next)));
     }
 }

@@ -205,10 +205,11 @@ impl State {
         self.oauth_provider(name).cloned()
     }
 
-    pub(crate) fn delete_oauth_provider(&mut self, name: &str) -> Result<(), Refusal> {
+    /// Answers what was deleted.
+    pub(crate) fn delete_oauth_provider(&mut self, name: &str) -> Result<Arc<OAuthProvider>, Refusal> {
         let provider = self.oauth_providers.remove(name).ok_or(Refusal::Missing(Thing::Provider))?;
         self.forget(|grant| grant.provider_id == provider.id);
-        Ok(())
+        Ok(provider)
     }
 
     fn forget(&mut self, ended: impl Fn(&Grant) -> bool) {

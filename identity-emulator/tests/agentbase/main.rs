@@ -6,6 +6,7 @@
 mod faults;
 mod human;
 mod iam;
+mod overview;
 mod program;
 mod resources;
 mod sessions;

@@ -1,6 +1,6 @@
 //! Identities and providers: life, limits, lists.
 
-use crate::support::{Bench, IDENTITY, RETURN_URL};
+use crate::support::{Bench, IDENTITY, RETURN_URL, location};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -255,5 +255,42 @@ async fn foreign_hosts_are_turned_away() {
     {
         let request = bench.http.get(&url).bearer_auth(&bench.bearer).header("host", host);
         assert_eq!(request.send().await.unwrap().status(), expected, "{host}");
+    }
+}
+
+/// The built-in provider knows 100 callback URLs at a time, and as many in its life as a long run needs.
+#[tokio::test]
+async fn providers_may_come_and_go_without_end() {
+    let bench = Bench::start().await;
+    bench.identity().await;
+    let path = format!("{OAUTH}/demo-oauth");
+    for round in 0..102 {
+        bench.oauth("demo-oauth").await;
+        let (status, answer) = bench.ask_token("demo-oauth", json!({})).await;
+        assert_eq!((status, &answer["status"]), (200, &json!("IN_PROGRESS")), "round {round}: {answer}");
+        assert_eq!(bench.call(Method::DELETE, &path, None).await.0, 204);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_moves_away_or_dies_is_no_longer_sent_back_to() {
+    let bench = Bench::start().await;
+    bench.identity().await;
+    let moved = json!({
+        "clientId": "id", "clientSecret": "secret",
+        "authorizationUrl": "https://idp.example.com/authorize", "tokenUrl": "https://idp.example.com/token",
+    });
+    let path = format!("{OAUTH}/demo-oauth");
+    for (method, body, expected) in [(Method::PUT, Some(moved), 200), (Method::DELETE, None, 204)] {
+        if method == Method::DELETE {
+            bench.call(Method::DELETE, &path, None).await;
+        }
+        bench.oauth("demo-oauth").await;
+        let (_, asked) = bench.ask_token("demo-oauth", json!({})).await;
+        let link = asked["authorizationUrl"].as_str().unwrap();
+        let consent = location(&bench.http.get(link).send().await.unwrap());
+        assert_eq!(bench.http.get(&consent).send().await.unwrap().status(), 200);
+        assert_eq!(bench.call(method.clone(), &path, body).await.0, expected);
+        assert_eq!(bench.http.get(&consent).send().await.unwrap().status(), 400, "{method}");
     }
 }

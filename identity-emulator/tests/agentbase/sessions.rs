@@ -58,7 +58,7 @@ async fn the_form_takes_a_key_from_the_browser_that_opened_it() {
     let page = bench.http.get(&link).send().await.unwrap();
     assert_eq!(page.status(), 200);
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
-    for part in ["default-src 'none'", "form-action 'self' https://app.example.com;", "frame-ancestors 'none'"] {
+    for part in ["default-src 'none'", "form-action 'self' https:;", "frame-ancestors 'none'"] {
         assert!(policy.contains(part), "{policy}");
     }
     let cookie = cookie(&page);

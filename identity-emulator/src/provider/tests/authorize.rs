@@ -34,7 +34,7 @@ async fn the_page_is_plain_accessible_and_locked_down() {
         "style-src 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
-        "form-action 'self' http://127.0.0.1:9 ",
+        "form-action 'self' https: http:",
     ] {
         assert!(policy.contains(part), "{part} is missing in {policy}");
     }

@@ -202,7 +202,11 @@ fn only_safe_urls_and_a_hundred_of_them() {
         provider.allow_redirect_uri(&uri).unwrap();
         provider.allow_redirect_uri(&uri).unwrap();
     }
-    assert!(provider.allow_redirect_uri(&Url::parse("http://127.0.0.1/100").unwrap()).is_err());
+    let one_more = Url::parse("http://127.0.0.1/100").unwrap();
+    assert!(provider.allow_redirect_uri(&one_more).is_err());
+    provider.disallow_redirect_uri(&Url::parse("http://127.0.0.1/0").unwrap());
+    provider.disallow_redirect_uri(&one_more);
+    provider.allow_redirect_uri(&one_more).unwrap();
     let root = BuiltInProvider::new(Url::parse("http://127.0.0.1:1").unwrap()).unwrap();
     assert_eq!((root.issuer(), root.path("token").as_str()), ("http://127.0.0.1:1", "/token"));
 }
