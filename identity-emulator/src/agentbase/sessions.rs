@@ -1,0 +1,141 @@
+//! What the two kinds of consent have in common.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::error::ApiError;
+use crate::clock;
+use crate::core::Core;
+use crate::random;
+use crate::vault::{Asks, Grant, Identity, Session, SessionStatus};
+
+/// Schemes to which a browser must never be sent: they run or show what the URL itself carries.
+const NEVER: [&str; 6] = ["javascript", "data", "vbscript", "file", "blob", "about"];
+
+/// The return URL must be one of the identity's, to the letter: the matching rule is not documented (contract section 14), so the
+/// strictest is emulated.
+pub(super) fn check_return_url(identity: &Identity, return_url: &str) -> Result<(), ApiError> {
+    if !identity.return_urls.iter().any(|allowed| allowed == return_url) {
+        return Err(ApiError::invalid("returnUrl", "is not among the identity's allowedReturnUrls"));
+    }
+    let safe = Url::parse(return_url).is_ok_and(|url| !NEVER.contains(&url.scheme()));
+    if safe {
+        Ok(())
+    } else {
+        Err(ApiError::invalid("returnUrl", "must be an absolute URL that a browser can be sent to"))
+    }
+}
+
+/// Opens a session, in the vault before anybody hears of it.
+pub(super) async fn open(
+    core: &Arc<Core>,
+    grant: Grant,
+    return_url: String,
+    custom_state: Option<String>,
+    asks: Asks,
+) -> Result<Arc<Session>, ApiError> {
+    let now = core.clock.now();
+    let session = Session {
+        id: random::uuid(),
+        grant,
+        return_url,
+        custom_state,
+        // A consent gets its state when the browser sets out for the provider.
+        state: matches!(asks, Asks::Key).then(random::secret),
+        asks,
+        status: SessionStatus::Open,
+        created_at: now,
+        expires_at: clock::add(now, core.session_lifetime),
+    };
+    let session = core.vault.change(move |state| Ok::<_, ApiError>(state.open_session(session))).await?;
+    core.human.opened(core, &session);
+    Ok(session)
+}
+
+/// The status on the wire: contract section 4.
+pub(super) fn status_text(status: SessionStatus) -> &'static str {
+    match status {
+        SessionStatus::Open => "IN_PROGRESS",
+        SessionStatus::Completed => "COMPLETED",
+        SessionStatus::Failed => "FAILED",
+    }
+}
+
+/// Where the browser lands: the return URL with the application's own state and, after a failure, an error code in the
+/// manner of RFC 6749 section 4.1.2.1. How the platform hands `customState` back is not documented (contract section 14).
+pub(super) fn landing(session: &Session, error: Option<&str>) -> String {
+    let Ok(mut url) = Url::parse(&session.return_url) else { return session.return_url.clone() };
+    if session.custom_state.is_none() && error.is_none() {
+        return session.return_url.clone();
+    }
+    {
+        let mut query = url.query_pairs_mut();
+        if let Some(error) = error {
+            query.append_pair("error", error);
+        }
+        if let Some(state) = &session.custom_state {
+            query.append_pair("state", state);
+        }
+    }
+    url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn identity(urls: &[&str]) -> Identity {
+        Identity {
+            id: random::uuid(),
+            name: "demo-agent".to_owned(),
+            description: None,
+            return_urls: urls.iter().map(|url| (*url).to_owned()).collect(),
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn return_urls_match_to_the_letter() {
+        let identity =
+            identity(&["https://app.example.com/callback", "javascript:alert(1)", "myapp:/done", "relative"]);
+        for good in ["https://app.example.com/callback", "myapp:/done"] {
+            assert!(check_return_url(&identity, good).is_ok(), "{good}");
+        }
+        for bad in [
+            "https://app.example.com/callback/",
+            "https://app.example.com/callback?x=1",
+            "javascript:alert(1)",
+            "relative",
+            "",
+        ] {
+            let error = check_return_url(&identity, bad).unwrap_err();
+            assert!(error.message.starts_with("returnUrl: "), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_landing_keeps_the_query_and_adds_state_and_error() {
+        let mut session = Session {
+            id: random::uuid(),
+            grant: Grant { identity: String::new(), provider_id: String::new(), user: String::new() },
+            return_url: "https://app.example.com/callback?x=1".to_owned(),
+            custom_state: None,
+            state: None,
+            asks: Asks::Key,
+            status: SessionStatus::Open,
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: Timestamp::UNIX_EPOCH,
+        };
+        assert_eq!(landing(&session, None), "https://app.example.com/callback?x=1");
+        session.custom_state = Some("a b&c".to_owned());
+        assert_eq!(landing(&session, None), "https://app.example.com/callback?x=1&state=a+b%26c");
+        assert_eq!(
+            landing(&session, Some("access_denied")),
+            "https://app.example.com/callback?x=1&error=access_denied&state=a+b%26c"
+        );
+    }
+}

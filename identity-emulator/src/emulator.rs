@@ -1,0 +1,193 @@
+//! A running emulator.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::audit::AuditEntry;
+use crate::builder::EmulatorBuilder;
+use crate::core::Core;
+use crate::counters::Counters;
+use crate::error::EmulatorError;
+use crate::faults::Faults;
+use crate::human::Human;
+use crate::operation::TOKEN_PATH;
+use crate::recorder::RecordedRequest;
+
+/// How long requests in flight may take when the emulator is shut down.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A running emulator. Dropping it stops it without waiting for requests in flight; see [`shutdown`](Self::shutdown).
+pub struct Emulator {
+    core: Arc<Core>,
+    stop: Option<oneshot::Sender<()>>,
+    server: JoinHandle<()>,
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Emulator").field("origin", &self.core.origin).finish_non_exhaustive()
+    }
+}
+
+impl Emulator {
+    /// Starts one on a free loopback port, in memory, with a random service account.
+    ///
+    /// # Errors
+    /// See [`EmulatorError`].
+    pub async fn start() -> Result<Self, EmulatorError> {
+        Self::builder().start().await
+    }
+
+    /// To start one with settings.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::default()
+    }
+
+    pub(crate) fn new(core: Arc<Core>, stop: oneshot::Sender<()>, server: JoinHandle<()>) -> Self {
+        Self { core, stop: Some(stop), server }
+    }
+
+    /// What a client of GreenNode AgentBase needs.
+    pub fn agentbase(&self) -> AgentBaseHandle {
+        AgentBaseHandle {
+            identity_url: self.core.identity_url(),
+            token_url: format!("{}{TOKEN_PATH}", self.core.origin),
+            client_id: self.core.iam.account.id.clone(),
+            client_secret: self.core.iam.account.secret.clone(),
+        }
+    }
+
+    /// The built-in OAuth2 provider, ready to be registered as an outside provider. Its client is the one of
+    /// [`ProviderHandle::client_id`]; the callback URL of every provider registered with it is allowed by itself.
+    pub fn provider(&self) -> ProviderHandle {
+        let registration = &self.core.built_in;
+        ProviderHandle {
+            authorization_url: registration.authorization_url.to_string(),
+            token_url: registration.token_url.to_string(),
+            client_id: registration.client_id.clone(),
+            client_secret: registration.client_secret.clone(),
+        }
+    }
+
+    /// How often each operation was asked for.
+    pub fn counters(&self) -> Counters {
+        self.core.counters.clone()
+    }
+
+    /// The last 1,000 requests, oldest first, those of a scripted human left out.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.core.recorder.requests()
+    }
+
+    /// The script of what goes wrong.
+    pub fn faults(&self) -> Faults {
+        self.core.faults.clone()
+    }
+
+    /// The last 1,000 steps of the audit trail, oldest first.
+    pub fn audit(&self) -> Vec<AuditEntry> {
+        self.core.audit.entries()
+    }
+
+    /// Changes what the person does from now on; a pending session notices with its next poll.
+    pub fn set_human(&self, human: Human) {
+        self.core.human.set(human);
+    }
+
+    /// Ends every IAM token issued so far: whoever uses one is answered 401.
+    pub fn revoke_iam_tokens(&self) {
+        self.core.iam.revoke_all();
+    }
+
+    /// Moves the emulator's clock forward: IAM tokens, sessions, and tokens of the built-in provider age by this much.
+    pub fn advance_clock(&self, by: Duration) {
+        self.core.clock.advance(by);
+    }
+
+    /// Stops: no new connections, requests in flight get 5 s to end, the data directory is let go.
+    pub async fn shutdown(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
+            tracing::warn!("requests in flight were cut off");
+        }
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // Closes idle connections, too, which aborting the accept loop alone would not.
+        drop(self.stop.take());
+        self.server.abort();
+        self.core.tasks.abort();
+        self.core.vault.close();
+    }
+}
+
+/// What a client of GreenNode AgentBase needs to reach the emulator.
+#[derive(Clone, Debug)]
+pub struct AgentBaseHandle {
+    identity_url: String,
+    token_url: String,
+    client_id: String,
+    client_secret: SecretString,
+}
+
+impl AgentBaseHandle {
+    /// Base of the identity API, `http://127.0.0.1:PORT/identity`.
+    pub fn identity_url(&self) -> &str {
+        &self.identity_url
+    }
+
+    /// The IAM token endpoint, `http://127.0.0.1:PORT/accounts-api/v2/auth/token`.
+    pub fn token_url(&self) -> &str {
+        &self.token_url
+    }
+
+    /// Client id of the service account.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// Client secret of the service account.
+    pub fn client_secret(&self) -> &SecretString {
+        &self.client_secret
+    }
+}
+
+/// The built-in OAuth2 provider, as somebody who registers it sees it.
+#[derive(Clone, Debug)]
+pub struct ProviderHandle {
+    authorization_url: String,
+    token_url: String,
+    client_id: String,
+    client_secret: SecretString,
+}
+
+impl ProviderHandle {
+    /// Where a browser is sent for consent.
+    pub fn authorization_url(&self) -> &str {
+        &self.authorization_url
+    }
+
+    /// Where tokens are fetched.
+    pub fn token_url(&self) -> &str {
+        &self.token_url
+    }
+
+    /// The registered client's id.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The registered client's secret.
+    pub fn client_secret(&self) -> &SecretString {
+        &self.client_secret
+    }
+}

@@ -1,0 +1,135 @@
+//! `identity-emulator serve`: the emulator as a program.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use identity_emulator::{Emulator, EmulatorError, Human, Seed};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Managed agent-identity platforms on your own machine.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGINT or SIGTERM.
+    Serve(Serve),
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// Loopback address and port; port 0 takes any free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Keep the vault in this directory, encrypted. Its key lives at IDENTITY_EMULATOR_KEY_FILE, else at
+    /// identity-emulator/key under XDG_CONFIG_HOME or ~/.config.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Start with the identities and providers in this JSON file.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
+    /// What the person does when asked: manual, approve, deny or approve-after=N (after N polls).
+    #[arg(long, default_value = "manual")]
+    human: Human,
+    /// How long an IAM token counts.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    iam_token_lifetime: u64,
+    /// Print one JSON object on the first line instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Command::Serve(arguments) = Arguments::parse().command;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+    match serve(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Emulator(#[from] EmulatorError),
+    #[error("cannot write to standard output or listen for signals: {0}")]
+    System(#[from] io::Error),
+}
+
+async fn serve(arguments: Serve) -> Result<(), Failure> {
+    // Before anything is announced: whoever reads the announcement may signal at once.
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut builder = Emulator::builder()
+        .with_listen(arguments.listen)
+        .with_human(arguments.human)
+        .with_iam_token_lifetime(Duration::from_secs(arguments.iam_token_lifetime));
+    if let Some(directory) = arguments.data_dir {
+        builder = builder.with_data_dir(directory);
+    }
+    if let Some(file) = arguments.seed {
+        builder = builder.with_seed(Seed::from_file(file).map_err(EmulatorError::from)?);
+    }
+    let emulator = builder.start().await?;
+    announce(&emulator, arguments.json)?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping");
+    emulator.shutdown().await;
+    Ok(())
+}
+
+/// The one place where secrets are shown: the service account exists to be given to a client.
+fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
+    let (agentbase, provider) = (emulator.agentbase(), emulator.provider());
+    let mut output = io::stdout().lock();
+    if as_json {
+        let line = json!({
+            "agentbase": {
+                "identity_url": agentbase.identity_url(),
+                "token_url": agentbase.token_url(),
+                "client_id": agentbase.client_id(),
+                "client_secret": agentbase.client_secret().expose_secret(),
+            },
+            "provider": {
+                "authorization_url": provider.authorization_url(),
+                "token_url": provider.token_url(),
+                "client_id": provider.client_id(),
+                "client_secret": provider.client_secret().expose_secret(),
+            },
+        });
+        writeln!(output, "{line}")?;
+    } else {
+        writeln!(output, "GreenNode AgentBase is emulated at {}", agentbase.identity_url())?;
+        writeln!(output, "IAM tokens come from {}", agentbase.token_url())?;
+        writeln!(output, "A built-in OAuth2 provider is at {}", provider.authorization_url())?;
+        writeln!(output)?;
+        writeln!(output, "export GREENNODE_CLIENT_ID={}", quoted(agentbase.client_id()))?;
+        writeln!(output, "export GREENNODE_CLIENT_SECRET={}", quoted(agentbase.client_secret().expose_secret()))?;
+        writeln!(output, "export GREENNODE_IDENTITY_URL={}", quoted(agentbase.identity_url()))?;
+        writeln!(output, "export GREENNODE_TOKEN_URL={}", quoted(agentbase.token_url()))?;
+    }
+    output.flush()
+}
+
+/// A word that a shell reads back as it is.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}

@@ -1,0 +1,334 @@
+//! What an emulator starts with.
+
+use std::fmt;
+use std::path::Path;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use crate::agentbase::{NAME_RULE, PROVIDER_URL_RULE, is_name, is_provider_url};
+use crate::core::ServiceAccount;
+use crate::oauth::ProviderRegistration;
+use crate::vault::{Endpoints, Refusal, State};
+
+/// The largest seed file.
+const LARGEST: u64 = 1024 * 1024;
+
+/// Identities and providers that an emulator starts with, from JSON:
+///
+/// ```json
+/// {"agentbase": {
+///   "client_id": "my-service-account",
+///   "client_secret": "its-secret",
+///   "identities": [{"name": "demo-agent", "description": "optional", "allowed_return_urls": ["http://127.0.0.1:8080/done"]}],
+///   "api_key_providers": [{"name": "demo-key", "apikey": "synthetic-key"}],
+///   "delegated_api_key_providers": [{"name": "demo-delegated"}],
+///   "oauth2_providers": [
+///     {"name": "demo-oauth", "builtin": true},
+///     {"name": "other-oauth", "client_id": "id", "client_secret": "secret",
+///      "authorization_url": "https://idp.example.com/authorize", "token_url": "https://idp.example.com/token"}
+///   ]
+/// }}
+/// ```
+///
+/// Every key is optional, except `name` and the values that a provider cannot do without; `client_id` and `client_secret` go together. A key
+/// that is none of these is an error that names it. Names follow the platform's rule (3–50 letters, digits, `_`, `-`).
+///
+/// What the data directory holds already is left as it is: a seed adds what is missing.
+#[derive(Clone, Debug, Default)]
+pub struct Seed {
+    account: Option<ServiceAccount>,
+    identities: Vec<IdentitySeed>,
+    keys: Vec<(String, SecretString)>,
+    delegated: Vec<String>,
+    oauth: Vec<OAuthSeed>,
+}
+
+#[derive(Clone, Debug)]
+struct IdentitySeed {
+    name: String,
+    description: Option<String>,
+    return_urls: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+struct OAuthSeed {
+    name: String,
+    /// `None`: the built-in provider's.
+    client: Option<(String, SecretString, Endpoints)>,
+}
+
+/// Why a seed cannot be used. Names the place and the rule, never a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("seed: {place}: {problem}")]
+pub struct SeedError {
+    place: String,
+    problem: String,
+}
+
+impl SeedError {
+    fn new(place: impl fmt::Display, problem: impl fmt::Display) -> Self {
+        Self { place: place.to_string(), problem: problem.to_string() }
+    }
+}
+
+impl Seed {
+    /// Reads a seed file of at most 1 MiB.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no seed.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, SeedError> {
+        let path = path.as_ref();
+        let unreadable = |error: std::io::Error| SeedError::new(path.display(), error);
+        if std::fs::metadata(path).map_err(unreadable)?.len() > LARGEST {
+            return Err(SeedError::new(path.display(), "is larger than 1 MiB"));
+        }
+        Self::from_json(&std::fs::read_to_string(path).map_err(unreadable)?)
+    }
+
+    /// Reads a seed.
+    ///
+    /// # Errors
+    /// When the text is no seed.
+    pub fn from_json(text: &str) -> Result<Self, SeedError> {
+        // The parser's own message may quote the text; line and column are enough to find the place.
+        let value = serde_json::from_str(text).map_err(|error| {
+            SeedError::new(format_args!("line {}, column {}", error.line(), error.column()), "is not JSON")
+        })?;
+        let mut root = Node::new(String::new(), value)?;
+        let seed = match root.take("agentbase") {
+            Some(value) => Self::read(Node::new("agentbase".to_owned(), value)?)?,
+            None => Self::default(),
+        };
+        root.finish()?;
+        Ok(seed)
+    }
+
+    fn read(mut node: Node) -> Result<Self, SeedError> {
+        let account = match (node.text("client_id")?, node.text("client_secret")?) {
+            (None, None) => None,
+            (Some(id), Some(secret)) => Some(ServiceAccount { id, secret: secret.into() }),
+            _ => return Err(SeedError::new(&node.place, "client_id and client_secret go together")),
+        };
+        let seed = Self {
+            account,
+            identities: node.list("identities", IdentitySeed::read)?,
+            keys: node.list("api_key_providers", |item| {
+                let key = item.required("apikey")?;
+                if key.is_empty() || key.chars().count() > 1000 {
+                    return Err(SeedError::new(
+                        format_args!("{}.apikey", item.place),
+                        "must have 1 to 1000 characters",
+                    ));
+                }
+                Ok((item.name()?, key.into()))
+            })?,
+            delegated: node.list("delegated_api_key_providers", Node::name)?,
+            oauth: node.list("oauth2_providers", OAuthSeed::read)?,
+        };
+        node.finish()?;
+        Ok(seed)
+    }
+
+    pub(crate) fn account(&self) -> Option<ServiceAccount> {
+        self.account.clone()
+    }
+
+    /// Adds what is missing.
+    pub(crate) fn apply(
+        self,
+        state: &mut State,
+        built_in: &ProviderRegistration,
+        now: Timestamp,
+    ) -> Result<(), SeedError> {
+        for identity in self.identities {
+            let created = state.create_identity(&identity.name, identity.description, identity.return_urls, now);
+            tolerate("agentbase.identities", created)?;
+        }
+        for (name, key) in self.keys {
+            tolerate("agentbase.api_key_providers", state.create_key_provider(&name, key, now))?;
+        }
+        for name in self.delegated {
+            tolerate("agentbase.delegated_api_key_providers", state.create_user_key_provider(&name, now))?;
+        }
+        for OAuthSeed { name, client } in self.oauth {
+            let (id, secret, endpoints) = client
+                .unwrap_or_else(|| (built_in.client_id.clone(), built_in.client_secret.clone(), Endpoints::BuiltIn));
+            let created = state.create_oauth_provider(&name, id, secret, endpoints, now);
+            tolerate("agentbase.oauth2_providers", created)?;
+        }
+        Ok(())
+    }
+}
+
+fn tolerate<T>(place: &str, created: Result<T, Refusal>) -> Result<(), SeedError> {
+    match created.err() {
+        None | Some(Refusal::Exists(_)) => Ok(()),
+        Some(_) => Err(SeedError::new(place, "has more items than the vault keeps")),
+    }
+}
+
+impl IdentitySeed {
+    fn read(node: &mut Node) -> Result<Self, SeedError> {
+        let return_urls = match node.take("allowed_return_urls") {
+            None => Vec::new(),
+            Some(value) => serde_json::from_value(value).map_err(|_| {
+                SeedError::new(format_args!("{}.allowed_return_urls", node.place), "must be a list of strings")
+            })?,
+        };
+        if return_urls.len() > 10 {
+            return Err(SeedError::new(
+                format_args!("{}.allowed_return_urls", node.place),
+                "must have at most 10 items",
+            ));
+        }
+        let description = node.text("description")?;
+        if description.as_ref().is_some_and(|text| text.chars().count() > 500) {
+            return Err(SeedError::new(format_args!("{}.description", node.place), "must have at most 500 characters"));
+        }
+        Ok(Self { name: node.name()?, description, return_urls })
+    }
+}
+
+impl OAuthSeed {
+    fn read(node: &mut Node) -> Result<Self, SeedError> {
+        let name = node.name()?;
+        let built_in = match node.take("builtin") {
+            None => false,
+            Some(Value::Bool(built_in)) => built_in,
+            Some(_) => return Err(SeedError::new(format_args!("{}.builtin", node.place), "must be true or false")),
+        };
+        if built_in {
+            return Ok(Self { name, client: None });
+        }
+        let (id, secret) = (node.required("client_id")?, node.required("client_secret")?);
+        for (key, value) in [("client_id", &id), ("client_secret", &secret)] {
+            if !(1..=100).contains(&value.chars().count()) {
+                return Err(SeedError::new(format_args!("{}.{key}", node.place), "must have 1 to 100 characters"));
+            }
+        }
+        let endpoints =
+            Endpoints::Outside { authorization_url: node.url("authorization_url")?, token_url: node.url("token_url")? };
+        Ok(Self { name, client: Some((id, secret.into(), endpoints)) })
+    }
+}
+
+/// An object and where it stands.
+struct Node {
+    place: String,
+    members: Map<String, Value>,
+}
+
+impl Node {
+    fn new(place: String, value: Value) -> Result<Self, SeedError> {
+        match value {
+            Value::Object(members) => Ok(Self { place, members }),
+            _ if place.is_empty() => Err(SeedError::new("the whole", "must be a JSON object")),
+            _ => Err(SeedError::new(place, "must be a JSON object")),
+        }
+    }
+
+    fn take(&mut self, key: &str) -> Option<Value> {
+        self.members.remove(key)
+    }
+
+    fn text(&mut self, key: &str) -> Result<Option<String>, SeedError> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(SeedError::new(format_args!("{}.{key}", self.place), "must be a string")),
+        }
+    }
+
+    fn required(&mut self, key: &str) -> Result<String, SeedError> {
+        self.text(key)?.ok_or_else(|| SeedError::new(format_args!("{}.{key}", self.place), "is required"))
+    }
+
+    fn name(&mut self) -> Result<String, SeedError> {
+        let name = self.required("name")?;
+        if is_name(&name) { Ok(name) } else { Err(SeedError::new(format_args!("{}.name", self.place), NAME_RULE)) }
+    }
+
+    fn url(&mut self, key: &str) -> Result<String, SeedError> {
+        let url = self.required(key)?;
+        if url.chars().count() <= 1000 && is_provider_url(&url) {
+            return Ok(url);
+        }
+        Err(SeedError::new(format_args!("{}.{key}", self.place), PROVIDER_URL_RULE))
+    }
+
+    fn list<T>(&mut self, key: &str, read: impl Fn(&mut Self) -> Result<T, SeedError>) -> Result<Vec<T>, SeedError> {
+        let place = format!("{}.{key}", self.place);
+        let items = match self.take(key) {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(items)) => items,
+            Some(_) => return Err(SeedError::new(place, "must be a list")),
+        };
+        let each = |(index, item)| {
+            let mut node = Self::new(format!("{place}[{index}]"), item)?;
+            let read = read(&mut node)?;
+            node.finish()?;
+            Ok(read)
+        };
+        items.into_iter().enumerate().map(each).collect()
+    }
+
+    /// Nothing may be left over.
+    fn finish(self) -> Result<(), SeedError> {
+        match self.members.keys().next() {
+            None => Ok(()),
+            Some(key) if self.place.is_empty() => Err(SeedError::new("the whole", format_args!("unknown key {key:?}"))),
+            Some(key) => Err(SeedError::new(self.place, format_args!("unknown key {key:?}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Seed::from_json(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn errors_name_the_place_and_never_a_value() {
+        for (text, expected) in [
+            ("[", "seed: line 1, column 1: is not JSON"),
+            ("[]", "seed: the whole: must be a JSON object"),
+            (r#"{"agentbse":{}}"#, "seed: the whole: unknown key \"agentbse\""),
+            (r#"{"agentbase":{"identites":[]}}"#, "seed: agentbase: unknown key \"identites\""),
+            (r#"{"agentbase":{"client_id":"a"}}"#, "seed: agentbase: client_id and client_secret go together"),
+            (
+                r#"{"agentbase":{"api_key_providers":[{"name":"demo-key","apikye":"hush"}]}}"#,
+                "seed: agentbase.api_key_providers[0].apikey: is required",
+            ),
+            (
+                r#"{"agentbase":{"api_key_providers":[{"name":"demo-key","apikey":"hush","x":1}]}}"#,
+                "seed: agentbase.api_key_providers[0]: unknown key \"x\"",
+            ),
+            (
+                r#"{"agentbase":{"api_key_providers":[{"name":"demo-key","apikey":["hush"]}]}}"#,
+                "seed: agentbase.api_key_providers[0].apikey: must be a string",
+            ),
+            (
+                r#"{"agentbase":{"oauth2_providers":[{"name":"demo-oauth","builtin":true,"client_secret":"hush"}]}}"#,
+                "seed: agentbase.oauth2_providers[0]: unknown key \"client_secret\"",
+            ),
+        ] {
+            let shown = error(text);
+            assert_eq!(shown, expected);
+            assert!(!shown.contains("hush"));
+        }
+        assert!(error(r#"{"agentbase":{"identities":[{"name":"x"}]}}"#).contains(NAME_RULE));
+    }
+
+    #[test]
+    fn debug_hides_secrets() {
+        let seed = Seed::from_json(
+            r#"{"agentbase":{"client_id":"id","client_secret":"hush","api_key_providers":[{"name":"demo-key","apikey":"hush"}]}}"#,
+        );
+        assert!(!format!("{:?}", seed.unwrap()).contains("hush"));
+    }
+}
