@@ -78,6 +78,7 @@ fn milliseconds<S: serde::Serializer>(waited: &Duration, serializer: S) -> Resul
     serializer.serialize_u64(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn kind_name<S: serde::Serializer>(kind: &ErrorKind, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{kind:?}"))
 }

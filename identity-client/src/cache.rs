@@ -154,6 +154,13 @@ impl Cache {
         {
             return flight;
         }
+        if let Some(pending) =
+            slot.pending.as_ref().filter(|_| slot.poller.as_ref().and_then(WeakShared::upgrade).is_some())
+        {
+            // Somebody is waiting for this consent: join them instead of asking beside them.
+            let pending = Acquired::NeedsConsent(pending.clone());
+            return std::future::ready(Ok(pending)).boxed().shared();
+        }
         let flight = make(slot.epoch, slot.pending.clone()).shared();
         slot.flight = flight.downgrade();
         self.make_room(&mut state);
@@ -252,10 +259,10 @@ impl Cache {
     }
 
     fn change(&self, request: &CredentialRequest, epoch: u64, change: impl FnOnce(&mut Slot)) {
-        if let Some((_, slot)) = self.lock().slots.get(&KeyRef::of(request)) {
-            if slot.epoch == epoch {
-                change(slot);
-            }
+        if let Some((_, slot)) = self.lock().slots.get(&KeyRef::of(request))
+            && slot.epoch == epoch
+        {
+            change(slot);
         }
     }
 
@@ -386,6 +393,6 @@ fn window(life: Duration, random: &mut fastrand::Rng) -> Duration {
 
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("len", &self.len()).field("capacity", &self.capacity).finish()
+        f.debug_struct("Cache").field("len", &self.len()).field("capacity", &self.capacity).finish_non_exhaustive()
     }
 }

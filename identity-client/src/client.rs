@@ -53,7 +53,6 @@ static FROM_ENVIRONMENT: OnceLock<IdentityClient> = OnceLock::new();
 
 impl IdentityClient {
     /// Builds a client piece by piece.
-    #[must_use]
     pub fn builder() -> IdentityClientBuilder {
         IdentityClientBuilder::default()
     }
@@ -128,7 +127,6 @@ impl IdentityClient {
     /// Goes on with a consent that was begun earlier, perhaps by another process.
     ///
     /// The type says what is expected: `client.resume::<AccessToken>(pending).await?`.
-    #[must_use]
     pub fn resume<T>(&self, pending: PendingAuthorization) -> ResumeRequest<T> {
         ResumeRequest::new(self.clone(), pending)
     }

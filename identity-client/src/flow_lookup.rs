@@ -52,10 +52,10 @@ impl FlowLookup {
 
     fn join(&self, client: &Arc<Inner>, provider: &ProviderName) -> Shared<Asking> {
         let mut answers = self.lock();
-        if let Some(Answer::Asking(asking)) = answers.get(provider.as_str()) {
-            if let Some(asking) = asking.upgrade().filter(|asking| asking.peek().is_none()) {
-                return asking;
-            }
+        if let Some(Answer::Asking(asking)) = answers.get(provider.as_str())
+            && let Some(asking) = asking.upgrade().filter(|asking| asking.peek().is_none())
+        {
+            return asking;
         }
         let asking = Self::asking(Arc::clone(client), provider.clone()).shared();
         if let Some(weak) = asking.downgrade() {

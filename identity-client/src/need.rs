@@ -142,7 +142,10 @@ impl<'a> Need<'a> {
         }
         let task = RequestContext::current();
         let client = self.client.or_else(|| self.contexts(task.as_ref()).find_map(RequestContext::client));
-        let client = client.or_else(|| IdentityClient::of_process_if_made())?.inner();
+        let client = match client {
+            Some(client) => client.inner(),
+            None => IdentityClient::of_process_if_made()?.inner(),
+        };
         let now = client.clock.now();
         let flow = match self.flow {
             Some(flow) => flow,

@@ -26,7 +26,7 @@ pub use crate::{
 pub struct Fetched(Option<Credential>);
 
 /// Fetches what a handler needs: at once, without a task or an allocation, if the cache has all of it.
-pub fn fetch<'a, const N: usize>(needs: [Need<'a>; N]) -> Fetch<'a, N> {
+pub fn fetch<const N: usize>(needs: [Need<'_>; N]) -> Fetch<'_, N> {
     let cached = needs.map(|need| Fetched(need.cached()));
     if cached.iter().all(|fetched| fetched.0.is_some()) {
         return Fetch(State::Ready(Some(cached)));

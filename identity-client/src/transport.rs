@@ -279,13 +279,13 @@ impl Transport {
         prepare: impl Fn() -> Result<Outgoing, Error>,
     ) -> Result<Answer, Error> {
         let begun = self.clock.now();
-        let tried = AtomicU32::new(0);
+        let count = AtomicU32::new(0);
         let attempt = || {
             let outgoing = prepare();
             let span = tracing::debug_span!(
                 "identity_client.http",
                 operation,
-                attempt = tried.fetch_add(1, Ordering::Relaxed) + 1,
+                attempt = count.fetch_add(1, Ordering::Relaxed) + 1,
                 status = tracing::field::Empty
             );
             async move {
@@ -302,7 +302,7 @@ impl Transport {
             .adjust(|last, _| {
                 let elapsed = self.clock.now().since(&begun);
                 let delay =
-                    self.retry.delay(tried.load(Ordering::Relaxed), elapsed, last.retry_after(), fastrand::f64());
+                    self.retry.delay(count.load(Ordering::Relaxed), elapsed, last.retry_after(), fastrand::f64());
                 if let Some(delay) = delay {
                     tracing::debug!(operation, delay_ms = delay.as_secs_f64() * 1e3, "trying again");
                 }

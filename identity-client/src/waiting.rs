@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    cache::Lookup,
     client::Inner,
     consent::{Acquired, PendingAuthorization, Polled, Prompt, Wait},
     credential::Credential,
-    credential_request::CredentialRequest,
+    credential_request::{CredentialRequest, KeyRef},
     error::{Error, ErrorKind},
     need::{Need, keep},
     platform::Issued,
@@ -105,8 +106,7 @@ async fn wait(
     let poller = client.cache.wait(request, pending, |epoch| {
         let (client, request, pending) = (Arc::clone(client), Arc::clone(request), pending.clone());
         Box::pin(async move {
-            let polled = poll(&client, &pending).await;
-            polled.and_then(|issued| keep(&client, &request, epoch, issued)).map_err(|error| {
+            poll(&client, &request, epoch, &pending).await.map_err(|error| {
                 let error = error.about(request.provider());
                 client.cache.failed(&request, epoch, &error, client.clock.now());
                 error
@@ -116,15 +116,24 @@ async fn wait(
     poller.await
 }
 
-async fn poll(client: &Inner, pending: &PendingAuthorization) -> Result<Issued, Error> {
+async fn poll(
+    client: &Arc<Inner>,
+    request: &Arc<CredentialRequest>,
+    epoch: u64,
+    pending: &PendingAuthorization,
+) -> Result<Credential, Error> {
     let begun = client.clock.now();
     let left = pending.expires_at().map_or(LONGEST_WAIT, |at| at.duration_since(begun.wall).unwrap_or_default());
     let mut machine = PollMachine::new(left.min(LONGEST_WAIT), None);
     let mut step = machine.start();
     while let Step::AskAfter(gap) = step {
         tokio::time::sleep(gap).await;
+        // A call that does not wait may have asked meanwhile, and got it.
+        if let Lookup::Fresh(credential) = client.cache.lookup(&KeyRef::of(request), client.clock.now()) {
+            return Ok(credential);
+        }
         let answer = match client.platform.poll(pending).await {
-            Ok(Polled::Ready(issued)) => return Ok(issued),
+            Ok(Polled::Ready(issued)) => return keep(client, request, epoch, issued),
             Ok(Polled::Pending { interval }) => Answer::Pending { interval },
             Ok(Polled::SlowDown { interval }) => Answer::SlowDown { interval },
             Err(error) if error.is_retryable() => {

@@ -1,0 +1,196 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use futures_util::future::join_all;
+use identity_client::{
+    AccessToken, AccessTokenRequest, Acquired, ErrorKind, IdentityClient, PendingAuthorization, Wait,
+};
+
+use crate::support::{Fake, Script, secs, settle, user};
+
+fn calendar(client: &IdentityClient) -> AccessTokenRequest {
+    client.access_token("google").with_scopes(["calendar"]).for_user(&user("alice"))
+}
+
+/// Counts how often the user was told.
+fn counting(told: &Arc<AtomicU64>) -> impl Fn(PendingAuthorization) + Send + Sync + 'static {
+    let told = Arc::clone(told);
+    move |pending| {
+        assert!(pending.authorization_url().starts_with("https://fake.example.com/consent?"));
+        told.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_user_is_told_once_and_one_poller_serves_everybody() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent);
+    fake.then_poll(Script::NeedsConsent).then_poll(Script::NeedsConsent).then_poll(Script::Issue(None));
+    let client = fake.client();
+    let told = Arc::new(AtomicU64::new(0));
+    let tokens = join_all((0..30).map(|_| calendar(&client).on_auth_url(counting(&told)).into_future())).await;
+    assert!(
+        tokens
+            .iter()
+            .all(|token| token.as_ref().unwrap().expose_secret() == "secret.access_token.google.alice.calendar.3")
+    );
+    assert_eq!((told.load(Ordering::SeqCst), fake.acquired(), fake.polled()), (1, 1, 3));
+    calendar(&client).await.unwrap();
+    assert_eq!((fake.acquired(), fake.polled()), (1, 3), "w30: the token that was polled is used and kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_async_prompt_runs_in_the_context_of_the_call() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent);
+    fake.then_poll(Script::Issue(None));
+    let client = fake.client();
+    let context = identity_client::RequestContext::new().with_request_id("req-1");
+    let call = calendar(&client).on_auth_url(async |_: PendingAuthorization| {
+        let context = identity_client::RequestContext::current().ok_or("no context")?;
+        if context.request_id() == Some("req-1") { Ok(()) } else { Err("another context") }
+    });
+    context.scope(call.into_future()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn w43_without_anybody_to_tell_the_user_it_fails_at_once() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent);
+    let client = fake.client();
+    let begun = tokio::time::Instant::now();
+    let error = calendar(&client).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AuthorizationRequired);
+    assert!(error.pending().is_some());
+    assert!(error.hint().unwrap().contains("on_auth_url"), "{error}");
+    assert!(begun.elapsed() < secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_that_fails_ends_the_call_and_the_next_call_tells_again() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent);
+    let client = fake.client();
+    let error = calendar(&client).on_auth_url(|_: PendingAuthorization| Err::<(), _>("no chat")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AuthorizationRequired);
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no chat");
+    // Asking again goes on with the same consent: one question whether it has been given meanwhile, then the wait.
+    fake.then_poll(Script::NeedsConsent).then_poll(Script::Issue(None));
+    let told = Arc::new(AtomicU64::new(0));
+    calendar(&client).on_auth_url(counting(&told)).await.unwrap();
+    assert_eq!((told.load(Ordering::SeqCst), fake.acquired()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_out_names_provider_and_seconds_and_returns_the_pending() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent);
+    let client = fake.client();
+    let begun = tokio::time::Instant::now();
+    let error = calendar(&client).on_auth_url(|_: PendingAuthorization| ()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AuthorizationTimedOut);
+    assert_eq!(begun.elapsed(), secs(60));
+    for part in ["`google`", "60 seconds", "resume"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    assert!(fake.polled() >= 10);
+    assert_eq!(fake.under_way(), 0);
+    // The consent is given afterwards: resuming gets the token, in another client too.
+    let pending: PendingAuthorization =
+        serde_json::from_str(&serde_json::to_string(error.pending().unwrap()).unwrap()).unwrap();
+    fake.then_poll(Script::Issue(None));
+    let token: AccessToken = fake.client().resume(pending.clone()).await.unwrap();
+    assert!(token.expose_secret().starts_with("secret.access_token.google.alice.calendar."));
+    assert_eq!(fake.acquired(), 1);
+    let error = fake.client().resume::<identity_client::ApiKey>(pending).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_cuts_a_request_in_flight() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent);
+    fake.then_poll(Script::Slowly(secs(1000)));
+    let client = fake.client();
+    let begun = tokio::time::Instant::now();
+    let error = calendar(&client).on_auth_url(|_: PendingAuthorization| ()).with_timeout(secs(10)).await.unwrap_err();
+    assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::AuthorizationTimedOut, secs(10)));
+    settle().await;
+    assert_eq!(fake.under_way(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_last_waiter_stops_the_polling() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent);
+    let client = fake.client();
+    let call = tokio::spawn(calendar(&client).on_auth_url(|_: PendingAuthorization| ()).into_future());
+    tokio::time::sleep(secs(10)).await;
+    call.abort();
+    settle().await;
+    let polled = fake.polled();
+    assert!(polled > 0);
+    tokio::time::sleep(secs(100)).await;
+    assert_eq!(fake.polled(), polled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn w15_final_errors_stop_at_once_and_passing_ones_do_not() {
+    for kind in
+        [ErrorKind::Unauthenticated, ErrorKind::PermissionDenied, ErrorKind::NotFound, ErrorKind::AuthorizationDenied]
+    {
+        let fake = Fake::new();
+        fake.then(Script::NeedsConsent);
+        fake.then_poll(Script::Fail(kind)).then_poll(Script::Issue(None));
+        let error = calendar(&fake.client()).on_auth_url(|_: PendingAuthorization| ()).await.unwrap_err();
+        assert_eq!((error.kind(), fake.polled()), (kind, 1));
+    }
+    for kind in [ErrorKind::Unavailable, ErrorKind::Transport, ErrorKind::Timeout, ErrorKind::RateLimited] {
+        let fake = Fake::new();
+        fake.then(Script::NeedsConsent);
+        fake.then_poll(Script::Fail(kind)).then_poll(Script::Issue(None));
+        calendar(&fake.client()).on_auth_url(|_: PendingAuthorization| ()).await.unwrap();
+        assert_eq!(fake.polled(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_ends_is_told_from_a_user_who_is_slow() {
+    let fake = Fake::new();
+    fake.set_session_lifetime(secs(20));
+    fake.then(Script::NeedsConsent);
+    let error = calendar(&fake.client()).on_auth_url(|_: PendingAuthorization| ()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AuthorizationExpired);
+}
+
+#[tokio::test(start_paused = true)]
+async fn return_at_once_and_acquire_hand_out_the_same_pending_until_it_is_given() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent);
+    let client = fake.client();
+    let error = calendar(&client).with_wait(Wait::Return).await.unwrap_err();
+    let first = error.pending().unwrap().clone();
+    fake.then_poll(Script::NeedsConsent);
+    let Acquired::NeedsConsent(second) = calendar(&client).acquire().await.unwrap() else { panic!("not given yet") };
+    assert_eq!(first, second, "no second link for one consent");
+    assert_eq!(fake.acquired(), 1);
+    fake.then_poll(Script::Issue(None));
+    let Acquired::Ready(_) = calendar(&client).acquire().await.unwrap() else { panic!("given") };
+    assert_eq!((fake.acquired(), fake.polled()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_pending_of_another_client_is_refused() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent);
+    let client = fake.client();
+    let Acquired::NeedsConsent(pending) = calendar(&client).acquire().await.unwrap() else {
+        panic!("consent is missing")
+    };
+    let mut parts = pending.parts().clone();
+    parts.endpoint = "https://evil.example.com".to_owned();
+    let error = client.resume::<AccessToken>(PendingAuthorization::new(parts)).await.unwrap_err();
+    assert_eq!((error.kind(), fake.polled()), (ErrorKind::InvalidRequest, 0));
+}

@@ -1,0 +1,16 @@
+//! The client above a platform: cache, flights, consent, principals, receipts, secrets. The platform is a fake that counts.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test fails by panicking, and is read as a whole"
+)]
+
+mod cache;
+mod consent;
+mod principals;
+mod rejection;
+mod runtimes;
+mod secrets;
+mod support;

@@ -1,0 +1,69 @@
+use identity_client::{Error, ErrorKind};
+
+use crate::support::{Fake, HandClock, Script, secs};
+
+#[tokio::test]
+async fn a_refused_credential_is_forgotten_fetched_once_and_handed_out_fresh() {
+    let fake = Fake::new();
+    let client = fake.client();
+    let old = client.access_token("crm").with_scopes(["read"]).await.unwrap();
+    for _ in 0..20 {
+        let error = Error::credential_rejected(&old);
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+        assert!(error.to_string().contains("`crm`"), "{error}");
+        assert!(!error.to_string().contains(old.expose_secret()));
+    }
+    let new = client.access_token("crm").with_scopes(["read"]).await.unwrap();
+    assert_ne!(old.expose_secret(), new.expose_secret());
+    assert_eq!(fake.acquired(), 2);
+    // A handler that was slow refuses the old one again: the new one stays.
+    drop(Error::credential_rejected(&old));
+    client.access_token("crm").with_scopes(["read"]).await.unwrap();
+    assert_eq!(fake.acquired(), 2);
+}
+
+#[tokio::test]
+async fn a_fresh_one_that_is_refused_too_is_not_asked_for_again_within_a_minute() {
+    let fake = Fake::new();
+    fake.then(Script::Secret("stale")).then(Script::Secret("stale"));
+    let clock = HandClock::new();
+    let client = fake.builder().with_clock(clock.clone()).build().unwrap();
+    for _ in 0..2 {
+        let key = client.api_key("openai-key").for_agent().await.unwrap();
+        drop(Error::credential_rejected(&key));
+        clock.advance(secs(1));
+    }
+    let error = client.api_key("openai-key").for_agent().await.unwrap_err();
+    assert_eq!((error.kind(), fake.acquired()), (ErrorKind::Unauthenticated, 2));
+    assert!(error.retry_after().unwrap() <= secs(60));
+    assert!(error.to_string().contains("twice"), "{error}");
+    client.api_key("other-key").for_agent().await.unwrap();
+    client.api_key("openai-key").for_agent().forget();
+    client.api_key("openai-key").for_agent().await.unwrap();
+    assert_eq!(fake.acquired(), 4);
+}
+
+#[tokio::test]
+async fn the_rest_ends_by_itself() {
+    let fake = Fake::new();
+    let clock = HandClock::new();
+    let client = fake.builder().with_clock(clock.clone()).build().unwrap();
+    for _ in 0..2 {
+        let key = client.api_key("openai-key").for_agent().await.unwrap();
+        drop(Error::credential_rejected(&key));
+    }
+    client.api_key("openai-key").for_agent().await.unwrap_err();
+    clock.advance(secs(61));
+    client.api_key("openai-key").for_agent().await.unwrap();
+    // Long after the first refusal, one refusal counts as the first again.
+    clock.advance(secs(600));
+    let key = client.api_key("openai-key").for_agent().await.unwrap();
+    drop(Error::credential_rejected(&key));
+    client.api_key("openai-key").for_agent().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_credential_without_a_client_can_be_refused_too() {
+    let key = identity_client::ApiKey::new("loose").unwrap();
+    assert_eq!(Error::credential_rejected(&key).kind(), ErrorKind::Unauthenticated);
+}
