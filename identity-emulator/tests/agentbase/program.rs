@@ -1,0 +1,262 @@
+//! The binary: its announcement, its end, and what survives a kill.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use reqwest::Client;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{http, read, text};
+
+/// A running binary, killed at the latest when the test ends.
+struct Program {
+    child: Child,
+    announced: Value,
+}
+
+impl Program {
+    fn start(arguments: &[&str], key: &Path) -> Self {
+        let mut child = command(arguments, key).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let announced =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("the first line is one JSON object: {line:?}"));
+        Self { child, announced }
+    }
+
+    /// SIGTERM or SIGINT, by the tool that every Unix has.
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    fn end(mut self, name: &str) -> (Option<i32>, String) {
+        self.signal(name);
+        let code = self.child.wait().unwrap().code();
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (code, log)
+    }
+
+    fn base(&self) -> String {
+        format!("{}/api/v1", text(&self.announced["agentbase"], "identity_url"))
+    }
+
+    async fn bearer(&self, http: &Client) -> String {
+        let agentbase = &self.announced["agentbase"];
+        let request = http
+            .post(text(agentbase, "token_url"))
+            .basic_auth(text(agentbase, "client_id"), Some(text(agentbase, "client_secret")))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("grant_type=client_credentials");
+        text(&read(request.send().await.unwrap()).await.1, "access_token")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Fails when it has ended already, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(arguments: &[&str], key: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_identity-emulator"));
+    command.arg("serve").args(arguments).env("IDENTITY_EMULATOR_KEY_FILE", key).env_remove("RUST_LOG");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs to the end and answers exit code and log.
+fn failing(arguments: &[&str], key: &Path) -> (Option<i32>, String) {
+    let output = command(arguments, key).output().unwrap();
+    assert!(output.stdout.is_empty(), "nothing is announced");
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn place() -> (TempDir, PathBuf, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let (data, key) = (root.path().join("data"), root.path().join("key"));
+    (root, data, key)
+}
+
+#[tokio::test]
+async fn announces_itself_in_one_json_line_and_ends_cleanly_on_a_signal() {
+    let (_root, _, key) = place();
+    for signal in ["TERM", "INT"] {
+        let program = Program::start(&["--json", "--listen", "127.0.0.1:0"], &key);
+        for (dialect, members) in [
+            ("agentbase", ["identity_url", "token_url", "client_id", "client_secret"]),
+            ("provider", ["authorization_url", "token_url", "client_id", "client_secret"]),
+        ] {
+            let announced = program.announced[dialect].as_object().unwrap();
+            let mut names: Vec<&str> = announced.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            let mut members = members;
+            members.sort_unstable();
+            assert_eq!(names, members);
+        }
+        let http = http();
+        let bearer = program.bearer(&http).await;
+        let secret = text(&program.announced["agentbase"], "client_secret");
+        let (code, log) = program.end(signal);
+        assert_eq!(code, Some(0), "{signal}: {log}");
+        assert!(!log.contains(&bearer) && !log.contains(&secret), "{log}");
+    }
+    assert!(!key.exists(), "no data directory, no key");
+}
+
+#[test]
+fn announces_itself_readably_with_lines_for_a_shell() {
+    let (_root, _, key) = place();
+    let mut child = command(&[], &key).spawn().unwrap();
+    let mut exports = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if let Some(export) = line.strip_prefix("export ") {
+            exports.push(export.split('=').next().unwrap().to_owned());
+        }
+        if exports.len() == 2 {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(exports, ["GREENNODE_CLIENT_ID", "GREENNODE_CLIENT_SECRET"]);
+}
+
+#[test]
+fn refuses_what_it_should_with_advice() {
+    let (root, data, key) = place();
+    let (code, log) = failing(&["--listen", "0.0.0.0:0"], &key);
+    assert_eq!(code, Some(1));
+    assert!(log.contains("127.0.0.1"), "{log}");
+    let seed = root.path().join("seed.json");
+    std::fs::write(&seed, r#"{"agentbase":{"client_secret":"hush","client_id":"id","oops":1}}"#).unwrap();
+    let (code, log) = failing(&["--seed", seed.to_str().unwrap()], &key);
+    assert_eq!(code, Some(1));
+    assert!(log.contains("unknown key \"oops\"") && !log.contains("hush"), "{log}");
+    let (code, log) = failing(&["--data-dir", data.to_str().unwrap()], &data.join("key"));
+    assert_eq!(code, Some(1));
+    assert!(log.contains("IDENTITY_EMULATOR_KEY_FILE"), "{log}");
+    let (code, _) = failing(&["--human", "sometimes"], &key);
+    assert_eq!(code, Some(2));
+}
+
+#[tokio::test]
+async fn starts_from_a_seed_and_keeps_it() {
+    let (root, data, key) = place();
+    let seed = root.path().join("seed.json");
+    let body = json!({ "agentbase": {
+        "client_id": "seeded-id", "client_secret": "seeded-secret",
+        "identities": [{ "name": "demo-agent", "description": "seeded", "allowed_return_urls": ["https://app.example.com/callback"] }],
+        "api_key_providers": [{ "name": "demo-key", "apikey": "seeded-key" }],
+        "delegated_api_key_providers": [{ "name": "demo-delegated" }],
+        "oauth2_providers": [{ "name": "demo-oauth", "builtin": true }],
+    }});
+    std::fs::write(&seed, body.to_string()).unwrap();
+    let data = data.to_str().unwrap();
+    let http = http();
+    let mut ids = Vec::new();
+    for arguments in
+        [vec!["--json", "--data-dir", data, "--seed", seed.to_str().unwrap()], vec!["--json", "--data-dir", data]]
+    {
+        let program = Program::start(&arguments, &key);
+        assert_eq!(program.announced["agentbase"]["client_id"], "seeded-id", "kept after the seed is gone");
+        let bearer = program.bearer(&http).await;
+        let get = async |path: &str| {
+            let request = http.get(format!("{}{path}", program.base())).bearer_auth(&bearer);
+            read(request.send().await.unwrap()).await
+        };
+        let key_path = "/outbound-auth/api-key-providers/demo-key/agent-identities/demo-agent/api-key";
+        assert_eq!(get(key_path).await, (200, json!({ "apikey": "seeded-key" })));
+        let (_, provider) = get("/outbound-auth/oauth2-providers/demo-oauth").await;
+        assert_eq!(provider["tokenUrl"], program.announced["provider"]["token_url"], "follows the port");
+        ids.push(provider["id"].clone());
+        let m2m = "/outbound-auth/oauth2-providers/demo-oauth/agent-identities/demo-agent/tokens/m2m";
+        let request =
+            http.post(format!("{}{m2m}", program.base())).bearer_auth(&bearer).json(&json!({ "scopes": ["read"] }));
+        assert_eq!(read(request.send().await.unwrap()).await.0, 200);
+        assert_eq!(program.end("TERM").0, Some(0));
+    }
+    assert_eq!(ids[0], ids[1]);
+}
+
+#[tokio::test]
+async fn two_processes_cannot_share_a_data_directory() {
+    let (_root, data, key) = place();
+    let data = data.to_str().unwrap();
+    let first = Program::start(&["--json", "--data-dir", data], &key);
+    let (code, log) = failing(&["--data-dir", data], &key);
+    assert_eq!(code, Some(1));
+    assert!(log.contains("in use"), "{log}");
+    assert_eq!(first.end("TERM").0, Some(0));
+}
+
+/// Writes until the program is killed under it; answers what was acknowledged.
+async fn write_until_killed(mut program: Program, round: usize, http: &Client) -> Vec<(String, String)> {
+    let bearer = program.bearer(http).await;
+    let url = format!("{}/outbound-auth/api-key-providers", program.base());
+    let writers = (0..4).map(|writer| {
+        let (http, url, bearer) = (http.clone(), url.clone(), bearer.clone());
+        tokio::spawn(async move {
+            let mut acknowledged = Vec::new();
+            for index in 0.. {
+                let (name, key) =
+                    (format!("key-{round}-{writer}-{index}"), format!("plain-secret-{round}-{writer}-{index}"));
+                let request = http.post(&url).bearer_auth(&bearer).json(&json!({ "name": name, "apikey": key }));
+                match request.send().await {
+                    Ok(response) if response.status() == 200 => acknowledged.push((name, key)),
+                    Ok(response) => panic!("{}", response.status()),
+                    Err(_) => break,
+                }
+            }
+            acknowledged
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    // Another moment each round, so that kills hit different steps of a write.
+    tokio::time::sleep(Duration::from_millis(60 + 17 * round as u64)).await;
+    program.child.kill().unwrap();
+    program.child.wait().unwrap();
+    let mut acknowledged = Vec::new();
+    for writer in writers {
+        acknowledged.extend(writer.await.unwrap());
+    }
+    acknowledged
+}
+
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_when_it_is_killed() {
+    let (_root, data, key) = place();
+    let directory = data.to_str().unwrap();
+    let http = http();
+    let mut acknowledged = Vec::new();
+    for round in 0..6 {
+        let program = Program::start(&["--json", "--data-dir", directory], &key);
+        acknowledged.extend(write_until_killed(program, round, &http).await);
+    }
+    assert!(acknowledged.len() > 20, "only {} writes: the test proves little", acknowledged.len());
+
+    let program = Program::start(&["--json", "--data-dir", directory], &key);
+    let bearer = program.bearer(&http).await;
+    let identity = http.post(format!("{}/agent-identities", program.base())).bearer_auth(&bearer);
+    assert_eq!(identity.json(&json!({ "name": "demo-agent" })).send().await.unwrap().status(), 200);
+    for (name, expected) in &acknowledged {
+        let url =
+            format!("{}/outbound-auth/api-key-providers/{name}/agent-identities/demo-agent/api-key", program.base());
+        let (status, body) = read(http.get(url).bearer_auth(&bearer).send().await.unwrap()).await;
+        assert_eq!((status, body), (200, json!({ "apikey": expected })), "{name}");
+    }
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        for plain in ["plain-secret", "key-0-0", &text(&program.announced["agentbase"], "client_secret")] {
+            assert!(!bytes.windows(plain.len()).any(|window| window == plain.as_bytes()), "{}", path.display());
+        }
+    }
+}
