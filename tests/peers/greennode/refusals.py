@@ -1,6 +1,7 @@
 """What the platform must refuse, as the SDK reports it.
 
-The SDK checks some limits itself. `model_construct` makes a request without these checks, so that the platform's own are met.
+The SDK checks some limits itself. `model_construct` makes a request without these checks, so that the platform's own
+are met.
 """
 
 from greennode_agentbase.identity import (
