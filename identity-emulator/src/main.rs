@@ -123,8 +123,8 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
         writeln!(output)?;
         writeln!(output, "export GREENNODE_CLIENT_ID={}", quoted(agentbase.client_id()))?;
         writeln!(output, "export GREENNODE_CLIENT_SECRET={}", quoted(agentbase.client_secret().expose_secret()))?;
-        writeln!(output, "export GREENNODE_IDENTITY_URL={}", quoted(agentbase.identity_url()))?;
-        writeln!(output, "export GREENNODE_TOKEN_URL={}", quoted(agentbase.token_url()))?;
+        writeln!(output, "export GREENNODE_IDENTITY_ENDPOINT={}", quoted(agentbase.identity_url()))?;
+        writeln!(output, "export GREENNODE_IAM_TOKEN_ENDPOINT={}", quoted(agentbase.token_url()))?;
     }
     output.flush()
 }

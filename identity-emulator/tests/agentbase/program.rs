@@ -1,30 +1,37 @@
 //! The binary: its announcement, its end, and what survives a kill.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use reqwest::Client;
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
-use crate::support::{http, read, text};
+use crate::support::{RETURN_URL, http, read, text};
 
 /// A running binary, killed at the latest when the test ends.
 struct Program {
     child: Child,
     announced: Value,
+    /// A file, because nobody reads along: a full pipe would stop the program.
+    log: NamedTempFile,
 }
 
 impl Program {
     fn start(arguments: &[&str], key: &Path) -> Self {
-        let mut child = command(arguments, key).spawn().unwrap();
+        Self::run(&mut command(arguments, key))
+    }
+
+    fn run(command: &mut Command) -> Self {
+        let log = NamedTempFile::new().unwrap();
+        let mut child = command.stderr(log.reopen().unwrap()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let announced =
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("the first line is one JSON object: {line:?}"));
-        Self { child, announced }
+        Self { child, announced, log }
     }
 
     /// SIGTERM or SIGINT, by the tool that every Unix has.
@@ -36,8 +43,7 @@ impl Program {
     fn end(mut self, name: &str) -> (Option<i32>, String) {
         self.signal(name);
         let code = self.child.wait().unwrap().code();
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        let log = std::fs::read_to_string(self.log.path()).unwrap();
         (code, log)
     }
 
@@ -110,6 +116,52 @@ async fn announces_itself_in_one_json_line_and_ends_cleanly_on_a_signal() {
     assert!(!key.exists(), "no data directory, no key");
 }
 
+#[tokio::test]
+async fn even_the_most_talkative_log_holds_no_secret() {
+    let (_root, data, key) = place();
+    let arguments = ["--json", "--human", "approve", "--data-dir", data.to_str().unwrap()];
+    let program = Program::run(command(&arguments, &key).env("RUST_LOG", "trace"));
+    let http = http();
+    let bearer = program.bearer(&http).await;
+    let post = async |path: &str, body: Value| {
+        let request = http.post(format!("{}{path}", program.base())).bearer_auth(&bearer).json(&body);
+        let (status, answer) = read(request.send().await.unwrap()).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
+    };
+    let mut secrets = vec![bearer.clone(), "hush-static-key".to_owned()];
+    let provider = program.announced["provider"].clone();
+    secrets.extend([text(&provider, "client_secret"), text(&program.announced["agentbase"], "client_secret")]);
+    post("/agent-identities", json!({ "name": "demo-agent", "allowedReturnUrls": [RETURN_URL] })).await;
+    post("/outbound-auth/api-key-providers", json!({ "name": "demo-key", "apikey": "hush-static-key" })).await;
+    post("/outbound-auth/delegated-api-key-providers", json!({ "name": "demo-delegated" })).await;
+    let registration = json!({
+        "name": "demo-oauth", "clientId": provider["client_id"], "clientSecret": provider["client_secret"],
+        "authorizationUrl": provider["authorization_url"], "tokenUrl": provider["token_url"],
+    });
+    post("/outbound-auth/oauth2-providers", registration).await;
+    let ask = json!({ "agentUserId": "user-123", "returnUrl": RETURN_URL, "scopes": ["openid"] });
+    for (path, credential) in [
+        ("/outbound-auth/delegated-api-key-providers/demo-delegated/agent-identities/demo-agent/api-key", "apikey"),
+        ("/outbound-auth/oauth2-providers/demo-oauth/agent-identities/demo-agent/tokens/3lo", "accessToken"),
+    ] {
+        post(path, ask.clone()).await;
+        secrets.push(text(&post(path, ask.clone()).await, credential));
+    }
+    let m2m = "/outbound-auth/oauth2-providers/demo-oauth/agent-identities/demo-agent/tokens/m2m";
+    secrets.push(text(&post(m2m, ask).await, "accessToken"));
+    let (code, log) = program.end("TERM");
+    assert_eq!(code, Some(0));
+    assert!(log.contains("TRACE") && log.contains("audit"), "{log}");
+    for (index, secret) in secrets.iter().enumerate() {
+        assert!(!log.contains(secret), "secret {index} is in the log");
+    }
+    for parameter in ["state=", "code=", "code_verifier"] {
+        let line = log.lines().find(|line| line.contains(parameter));
+        assert_eq!(line, None, "{parameter}");
+    }
+}
+
 #[test]
 fn announces_itself_readably_with_lines_for_a_shell() {
     let (_root, _, key) = place();
@@ -120,13 +172,14 @@ fn announces_itself_readably_with_lines_for_a_shell() {
         if let Some(export) = line.strip_prefix("export ") {
             exports.push(export.split('=').next().unwrap().to_owned());
         }
-        if exports.len() == 2 {
+        if exports.len() == 4 {
             break;
         }
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(exports, ["GREENNODE_CLIENT_ID", "GREENNODE_CLIENT_SECRET"]);
+    let expected = ["CLIENT_ID", "CLIENT_SECRET", "IDENTITY_ENDPOINT", "IAM_TOKEN_ENDPOINT"];
+    assert_eq!(exports, expected.map(|name| format!("GREENNODE_{name}")));
 }
 
 #[test]
@@ -220,7 +273,7 @@ async fn write_until_killed(mut program: Program, round: usize, http: &Client) -
     });
     let writers: Vec<_> = writers.collect();
     // Another moment each round, so that kills hit different steps of a write.
-    tokio::time::sleep(Duration::from_millis(60 + 17 * round as u64)).await;
+    tokio::time::sleep(Duration::from_millis(40 + 7 * round as u64)).await;
     program.child.kill().unwrap();
     program.child.wait().unwrap();
     let mut acknowledged = Vec::new();
@@ -236,7 +289,7 @@ async fn nothing_acknowledged_is_lost_when_it_is_killed() {
     let directory = data.to_str().unwrap();
     let http = http();
     let mut acknowledged = Vec::new();
-    for round in 0..6 {
+    for round in 0..12 {
         let program = Program::start(&["--json", "--data-dir", directory], &key);
         acknowledged.extend(write_until_killed(program, round, &http).await);
     }

@@ -183,6 +183,21 @@ async fn a_second_visit_ends_the_first() {
 }
 
 #[tokio::test]
+async fn a_state_in_use_is_used_up() {
+    let bench = bench().await;
+    let (_, asked) = bench.ask_token("demo-oauth", json!({})).await;
+    let callback = bench.consent(&text(&asked, "authorizationUrl"), "allow").await;
+    bench.emulator.faults().add(Fault::on_operation("provider_token").delay(Duration::from_millis(300)));
+    let first = tokio::spawn(bench.http.get(&callback).send());
+    while bench.emulator.counters().count("provider_token") == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.http.get(&callback).send().await.unwrap().status(), 404);
+    assert_eq!(location(&first.await.unwrap().unwrap()), RETURN_URL);
+    assert_eq!(bench.emulator.counters().count("provider_token"), 1);
+}
+
+#[tokio::test]
 async fn sessions_end_and_are_forgotten() {
     let mut bench = bench().await;
     let (_, key) = bench.ask_key("demo-delegated", json!({})).await;
