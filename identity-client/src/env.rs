@@ -63,12 +63,7 @@ impl Environment {
     pub(crate) fn read_file(&self, name: &Path, limit: u64) -> io::Result<Option<String>> {
         use io::Read as _;
 
-        let path = match (&self.directory, &self.variables) {
-            (Some(directory), _) => directory.join(name),
-            (None, Variables::Process) => name.to_path_buf(),
-            (None, Variables::Given(_)) if name.is_absolute() => name.to_path_buf(),
-            (None, Variables::Given(_)) => return Ok(None),
-        };
+        let Some(path) = self.path(name) else { return Ok(None) };
         let file = match std::fs::File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -80,6 +75,31 @@ impl Environment {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
         }
         Ok(Some(text))
+    }
+
+    /// Whether other accounts of this machine can read a file. Only Unix tells.
+    pub(crate) fn others_can_read(&self, name: &Path) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+
+            let path = self.path(name);
+            path.and_then(|path| path.metadata().ok()).is_some_and(|data| data.permissions().mode() & 0o044 != 0)
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = name;
+            false
+        }
+    }
+
+    /// Where a file is looked for; `None` is nowhere.
+    fn path(&self, name: &Path) -> Option<PathBuf> {
+        match (&self.directory, &self.variables) {
+            (Some(directory), _) => Some(directory.join(name)),
+            (None, Variables::Process) => Some(name.to_path_buf()),
+            (None, Variables::Given(_)) => name.is_absolute().then(|| name.to_path_buf()),
+        }
     }
 }
 

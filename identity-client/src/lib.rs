@@ -10,6 +10,7 @@
 extern crate self as identity_client;
 
 mod audit;
+mod authorization_url;
 mod cache;
 mod client;
 mod clock;
@@ -20,6 +21,7 @@ mod credential;
 mod credential_request;
 mod env;
 mod error;
+mod flight;
 mod flow_lookup;
 mod inject;
 mod lru;

@@ -3,7 +3,6 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use futures_util::future::BoxFuture;
 use tracing::Instrument as _;
 
 use crate::{
@@ -13,12 +12,12 @@ use crate::{
     clock::Moment,
     consent::{Acquired, Prompt, Wait},
     context::RequestContext,
-    credential::{Credential, CredentialKind, Origin},
+    credential::{Credential, CredentialKind},
     credential_request::{ConsentOptions, CredentialRequest, Flow, KeyRef, Scopes},
     error::{Error, ErrorKind},
+    flight::{fly, renew_ahead, still_refused},
     flow_lookup::FlowLookup,
     name::ProviderName,
-    platform::Issued,
     principal::User,
     waiting,
 };
@@ -298,85 +297,6 @@ impl<'a> Need<'a> {
                 .collect(),
         }
     }
-}
-
-/// Joins the flight for this request, or starts one.
-pub(crate) async fn fly(client: &Arc<Inner>, request: &Arc<CredentialRequest>) -> Landing {
-    let flight = client.cache.fly(request, |epoch, pending| {
-        let (client, request) = (Arc::clone(client), Arc::clone(request));
-        let flight: BoxFuture<'static, Landing> = Box::pin(async move {
-            let asked = match pending {
-                // A consent is under way: go on with it instead of sending the user a second link.
-                Some(pending) => waiting::ask_once(&client, pending).await,
-                None => client.platform.acquire(&request).await,
-            };
-            match asked {
-                Ok(Acquired::Ready(issued)) => keep(&client, &request, epoch, issued).map(Acquired::Ready),
-                Ok(Acquired::NeedsConsent(pending)) => {
-                    client.cache.keep_pending(&request, epoch, &pending);
-                    Ok(Acquired::NeedsConsent(pending))
-                }
-                Err(error) => {
-                    let error = error.about(request.provider());
-                    if client.cache.failed(&request, epoch, &error, client.clock.now()) {
-                        tracing::warn!(provider = %request.provider(), kind = ?error.kind(), "a credential could not be renewed; the old one is still good");
-                    }
-                    Err(error)
-                }
-            }
-        });
-        flight
-    });
-    flight.await
-}
-
-/// Makes a credential of what the platform issued, and keeps it.
-pub(crate) fn keep(
-    client: &Arc<Inner>,
-    request: &Arc<CredentialRequest>,
-    epoch: u64,
-    issued: Issued,
-) -> Result<Credential, Error> {
-    if issued.kind != request.credential() {
-        return Err(Error::protocol("the platform answered with another kind of credential than was asked for"));
-    }
-    let now = client.clock.now();
-    let life = issued.lifetime.unwrap_or(client.unknown_lifetime);
-    let expires_at = issued.lifetime.and_then(|lifetime| now.wall.checked_add(lifetime));
-    let arrival = client.cache.arrival(now, life);
-    let origin =
-        Origin { client: Arc::downgrade(client), request: Arc::clone(request), generation: arrival.generation };
-    let credential = Credential::released(issued.kind, issued.secret, expires_at, issued.scopes, origin)
-        .map_err(|_| Error::protocol("the platform answered with an empty credential").about(request.provider()))?;
-    if !life.is_zero() {
-        client.cache.keep(request, epoch, &credential, &arrival);
-    }
-    Ok(credential)
-}
-
-/// Renews a credential that is still good, in a task of its own.
-fn renew_ahead(client: &Arc<Inner>, request: &Arc<CredentialRequest>) {
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-    let client = Arc::clone(client);
-    let mut request = Arc::clone(request);
-    if request.options().force {
-        // Force belongs to the call that asked for it.
-        Arc::make_mut(&mut request).options.force = false;
-    }
-    runtime.spawn(async move { fly(&client, &request).await.map(drop) });
-}
-
-fn still_refused(request: &CredentialRequest, rest: Duration) -> Error {
-    Error::new(
-        ErrorKind::Unauthenticated,
-        format!(
-            "the service refused the {} from provider `{}` twice in a minute",
-            request.credential().noun(),
-            request.provider()
-        ),
-    )
-    .with_hint("correct the credential at the provider, then call `forget`, or wait")
-    .with_retry_after(Some(rest))
 }
 
 fn receipt(

@@ -278,6 +278,17 @@ impl Transport {
         repeat: Repeat,
         prepare: impl Fn() -> Result<Outgoing, Error>,
     ) -> Result<Answer, Error> {
+        self.send_unless(operation, repeat, prepare, |_| false).await
+    }
+
+    /// Like [`send`](Self::send), but an answer that `settled` recognises is never asked for again, whatever its status.
+    pub(crate) async fn send_unless(
+        &self,
+        operation: &'static str,
+        repeat: Repeat,
+        prepare: impl Fn() -> Result<Outgoing, Error>,
+        settled: fn(&Answer) -> bool,
+    ) -> Result<Answer, Error> {
         let begun = self.clock.now();
         let count = AtomicU32::new(0);
         let attempt = || {
@@ -291,7 +302,7 @@ impl Transport {
             async move {
                 let answer = self.attempt(outgoing.map_err(Tried::refused)?).await?;
                 tracing::Span::current().record("status", answer.status);
-                if answer.may_pass() { Err(Tried::Answered(answer)) } else { Ok(answer) }
+                if answer.may_pass() && !settled(&answer) { Err(Tried::Answered(answer)) } else { Ok(answer) }
             }
             .instrument(span)
         };

@@ -9,7 +9,8 @@ use crate::{
     credential::Credential,
     credential_request::{CredentialRequest, KeyRef},
     error::{Error, ErrorKind},
-    need::{Need, keep},
+    flight::keep,
+    need::Need,
     platform::Issued,
     poll::{Answer, PollMachine, Step},
 };
@@ -91,6 +92,9 @@ async fn tell(
 
 /// One question about a pending consent.
 pub(crate) async fn ask_once(client: &Inner, pending: PendingAuthorization) -> Result<Acquired<Issued>, Error> {
+    if pending.expires_at().is_some_and(|at| at <= client.clock.now().wall) {
+        return Err(expired(&pending));
+    }
     Ok(match client.platform.poll(&pending).await? {
         Polled::Ready(issued) => Acquired::Ready(issued),
         Polled::Pending { .. } | Polled::SlowDown { .. } => Acquired::NeedsConsent(pending),
@@ -144,11 +148,15 @@ async fn poll(
         };
         step = machine.after(answer, client.clock.now().since(&begun));
     }
-    Err(Error::new(
+    Err(expired(pending))
+}
+
+fn expired(pending: &PendingAuthorization) -> Error {
+    Error::new(
         ErrorKind::AuthorizationExpired,
         format!("the consent for provider `{}` ended before the user agreed", pending.provider()),
     )
-    .with_hint("call again: the user gets a new authorization URL"))
+    .with_hint("call again: the user gets a new authorization URL")
 }
 
 fn required(pending: PendingAuthorization) -> Error {

@@ -194,3 +194,30 @@ async fn a_pending_of_another_client_is_refused() {
     let error = client.resume::<AccessToken>(PendingAuthorization::new(parts)).await.unwrap_err();
     assert_eq!((error.kind(), fake.polled()), (ErrorKind::InvalidRequest, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_consent_that_ended_unused_begins_anew_by_itself() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent).then(Script::NeedsConsent);
+    let client = fake.client();
+    let pending = async || match calendar(&client).acquire().await.unwrap() {
+        Acquired::NeedsConsent(pending) => pending,
+        _ => panic!("nobody has agreed"),
+    };
+    let first = pending().await;
+    fake.then_poll(Script::Fail(ErrorKind::AuthorizationExpired));
+    let second = pending().await;
+    assert_ne!(first, second);
+    assert_eq!((fake.acquired(), fake.polled()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_link_that_must_not_be_opened_is_not_shown() {
+    let fake = Fake::new();
+    fake.set_link("http://idp.example.com/authorize?session=secret-session");
+    fake.then(Script::NeedsConsent);
+    let told = Arc::new(AtomicU64::new(0));
+    let error = calendar(&fake.client()).on_auth_url(counting(&told)).await.unwrap_err();
+    assert_eq!((error.kind(), told.load(Ordering::SeqCst)), (ErrorKind::Protocol, 0));
+    assert!(error.to_string().contains("`google`") && error.to_string().contains("not https"), "{error}");
+}

@@ -43,6 +43,7 @@ struct State {
     /// Requests that were begun and neither answered nor dropped.
     under_way: AtomicU64,
     session_lifetime: Mutex<Option<Duration>>,
+    link: Mutex<Option<&'static str>>,
 }
 
 impl Fake {
@@ -57,6 +58,7 @@ impl Fake {
             looked_up: AtomicU64::new(0),
             under_way: AtomicU64::new(0),
             session_lifetime: Mutex::new(None),
+            link: Mutex::new(None),
         }))
     }
 
@@ -84,6 +86,10 @@ impl Fake {
 
     pub fn set_session_lifetime(&self, lifetime: Duration) {
         *self.0.session_lifetime.lock().unwrap() = Some(lifetime);
+    }
+
+    pub fn set_link(&self, link: &'static str) {
+        *self.0.link.lock().unwrap() = Some(link);
     }
 
     pub fn acquired(&self) -> u64 {
@@ -125,7 +131,10 @@ impl Fake {
             user: user.clone(),
             scopes: request.scopes().to_vec(),
             return_url: request.options().return_url.clone(),
-            authorization_url: format!("https://fake.example.com/consent?session=secret-session-{}", self.acquired()),
+            authorization_url: self.0.link.lock().unwrap().map_or_else(
+                || format!("https://fake.example.com/consent?session=secret-session-{}", self.acquired()),
+                str::to_owned,
+            ),
             session: Some(format!("secret-session-{}", self.acquired())),
             custom_state: None,
             custom_parameters: Vec::new(),

@@ -1,0 +1,214 @@
+//! One authenticated call of the identity API.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde::{Serialize, de::DeserializeOwned};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{
+    config::CredentialSource,
+    iam::{Iam, IamToken},
+    refusal::Refusal,
+};
+use crate::{
+    clock::{Clock, Moment},
+    error::{Error, ErrorKind},
+    transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
+};
+
+/// The largest request: ten return URLs of a thousand bytes, and some. A buffer of this size is never moved, so no copy of a
+/// secret stays behind.
+const REQUEST_CAPACITY: usize = 16 * 1024;
+
+/// Calls the identity API as one service account. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Caller(Arc<Shared>);
+
+struct Shared {
+    endpoint: Endpoint,
+    transport: Transport,
+    iam: Arc<Iam>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A call, before it is authenticated.
+pub(crate) struct Call<'a> {
+    operation: &'static str,
+    method: Method,
+    url: Url,
+    body: Option<Bytes>,
+    repeat: Repeat,
+    hidden: Vec<&'a str>,
+    not_found: &'static str,
+}
+
+impl<'a> Call<'a> {
+    /// `operation` is an infinitive, for messages. Reads, replacements and deletions can be repeated; see
+    /// [`once`](Self::once).
+    pub(crate) fn new(operation: &'static str, method: Method, url: Url) -> Self {
+        let not_found = "check the name, and that the service account belongs to the organisation that has it";
+        Self { operation, method, url, body: None, repeat: Repeat::Safely, hidden: Vec::new(), not_found }
+    }
+
+    pub(crate) fn with_json(mut self, body: &impl Serialize) -> Result<Self, Error> {
+        let mut buffer = Zeroizing::new(Vec::with_capacity(REQUEST_CAPACITY));
+        serde_json::to_writer(&mut *buffer, body).map_err(|_| {
+            Error::invalid(format!("could not {}: the request cannot be written as JSON", self.operation))
+        })?;
+        self.body = Some(Bytes::from_owner(buffer));
+        Ok(self)
+    }
+
+    /// Is tried again only if nothing can have been sent.
+    pub(crate) fn once(mut self) -> Self {
+        self.repeat = Repeat::OnlyIfUnsent;
+        self
+    }
+
+    /// What no error may repeat, besides the bearer.
+    pub(crate) fn hiding(mut self, hidden: impl IntoIterator<Item = &'a str>) -> Self {
+        self.hidden.extend(hidden);
+        self
+    }
+
+    /// What to do about a 404.
+    pub(crate) fn if_not_found(mut self, hint: &'static str) -> Self {
+        self.not_found = hint;
+        self
+    }
+}
+
+/// An answer with a status of success.
+pub(crate) struct Reply {
+    operation: &'static str,
+    answer: Answer,
+}
+
+impl Reply {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        // The parser's own words may quote a credential.
+        serde_json::from_slice(&self.answer.body).map_err(|error| {
+            let problem = if error.is_data() { "not shaped as it should be" } else { "not JSON" };
+            Error::protocol(format!("could not {}: AgentBase answered with a body that is {problem}", self.operation))
+                .with_status(self.answer.status)
+        })
+    }
+
+    /// What a write answers; the vendor's own tests answer some without a body.
+    pub(crate) fn json_if_any<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
+        if self.answer.body.iter().all(u8::is_ascii_whitespace) { Ok(None) } else { self.json().map(Some) }
+    }
+}
+
+impl Caller {
+    pub(crate) fn new(endpoint: Endpoint, transport: Transport, iam: Arc<Iam>, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Shared { endpoint, transport, iam, clock }))
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        self.0.endpoint.as_str()
+    }
+
+    pub(crate) fn source(&self) -> CredentialSource {
+        self.0.iam.account().source
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.0.clock.now()
+    }
+
+    /// The URL of a resource.
+    pub(crate) fn url(&self, collection: &[&str], rest: &[&str]) -> Result<Url, Error> {
+        let segments: Vec<&str> = ["api", "v1"].iter().chain(collection).chain(rest).copied().collect();
+        self.0.endpoint.at(&segments)
+    }
+
+    pub(crate) async fn send(&self, call: Call<'_>) -> Result<Reply, Error> {
+        let (answer, token, _) = self.answer(&call).await?;
+        if answer.is_success() {
+            return Ok(Reply { operation: call.operation, answer });
+        }
+        Err(self.refused(&call, &answer, &token))
+    }
+
+    /// Deletes. That it is gone after a try whose outcome is unknown is a success: it is what was asked for.
+    pub(crate) async fn delete(&self, operation: &'static str, url: Url) -> Result<(), Error> {
+        let call = Call::new(operation, Method::DELETE, url);
+        let (answer, token, tries) = self.answer(&call).await?;
+        if answer.is_success() || (answer.status == 404 && tries > 1) {
+            return Ok(());
+        }
+        Err(self.refused(&call, &answer, &token))
+    }
+
+    /// Renews the token once if it is refused. What was refused with 401 was not carried out, so anything can be repeated.
+    async fn answer(&self, call: &Call<'_>) -> Result<(Answer, Arc<IamToken>, u32), Error> {
+        let token = self.0.iam.token().await?;
+        let (answer, tries) = self.attempt(call, &token).await?;
+        if answer.status != 401 {
+            return Ok((answer, token, tries));
+        }
+        self.0.iam.forget(&token);
+        let token = self.0.iam.token().await?;
+        let (answer, tries) = self.attempt(call, &token).await?;
+        Ok((answer, token, tries))
+    }
+
+    async fn attempt(&self, call: &Call<'_>, token: &IamToken) -> Result<(Answer, u32), Error> {
+        let tries = AtomicU32::new(0);
+        let prepare = || {
+            tries.fetch_add(1, Ordering::Relaxed);
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, token.header());
+            headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+            if call.body.is_some() {
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            }
+            Ok(Outgoing { method: call.method.clone(), url: call.url.clone(), headers, body: call.body.clone() })
+        };
+        let answer = self.0.transport.send(call.operation, call.repeat, prepare).await?;
+        Ok((answer, tries.into_inner()))
+    }
+
+    fn refused(&self, call: &Call<'_>, answer: &Answer, token: &IamToken) -> Error {
+        let hidden: Vec<&str> = call.hidden.iter().copied().chain([token.expose_secret()]).collect();
+        let refusal =
+            Refusal::read(answer.status, &answer.headers, &answer.body, &hidden).with_retry_after(answer.retry_after());
+        let kind = refusal.kind();
+        let error = refusal.error(kind, call.operation, "AgentBase");
+        match kind {
+            ErrorKind::InvalidRequest => error.with_hint("correct what AgentBase complains about, then call again"),
+            ErrorKind::Unauthenticated => error.with_hint(format!(
+                "AgentBase refused two tokens, the second a new one; check that the identity endpoint and the IAM token endpoint belong together, and the service account {}",
+                self.source()
+            )),
+            ErrorKind::PermissionDenied => error.with_hint(format!(
+                "grant the policy `AgentBaseFullAccess` to the service account {}",
+                self.source()
+            )),
+            ErrorKind::NotFound => error.with_hint(call.not_found),
+            ErrorKind::Conflict => error.with_hint("choose another name, or use what is there"),
+            ErrorKind::RateLimited => error.with_hint("wait before calling again"),
+            ErrorKind::Unavailable => error.with_hint("AgentBase cannot serve now; try again later"),
+            _ if (300..400).contains(&answer.status) => {
+                error.with_hint("AgentBase answered with a redirect, which is not followed with credentials; check the identity endpoint")
+            }
+            _ => error.with_hint("check that the identity endpoint is the right one, then report this"),
+        }
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("endpoint", &self.0.endpoint).field("iam", &self.0.iam).finish_non_exhaustive()
+    }
+}

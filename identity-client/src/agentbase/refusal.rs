@@ -1,0 +1,224 @@
+//! What an answer that is not a success says, without passing on what it should not.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind};
+
+/// Longer texts are not messages but pages, traces or dumps.
+const MAX_TEXT: usize = 200;
+const MAX_CODE: usize = 64;
+/// A word this long that mixes letters and digits is rather a key or a token than a word.
+const TOKEN_LIKE: usize = 20;
+
+/// An error answer, read. The shape of the body is documented nowhere, so every shape that has been seen is tried; the raw
+/// body is never shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    /// A code of the platform's, `[A-Za-z0-9_.-]{1,64}`.
+    pub(crate) code: Option<String>,
+    text: Option<String>,
+    request_id: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// `hidden` is what the request held and nobody may see: a text that repeats any of it is left out.
+    pub(crate) fn read(status: u16, headers: &HeaderMap, body: &[u8], hidden: &[&str]) -> Self {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let first = &body["errors"][0];
+        let error = body["error"].as_str();
+        let text = [body["message"].as_str(), body["error_description"].as_str(), error, body["detail"].as_str()]
+            .into_iter()
+            .chain([first["message"].as_str()])
+            .flatten()
+            .find_map(|text| shown_text(text, hidden));
+        let code = [&body["code"], &body["errorCode"], &first["code"]]
+            .into_iter()
+            .find_map(|code| shown_code(&as_text(code)?, hidden))
+            .or_else(|| error.and_then(|error| shown_code(error, hidden)));
+        let request_id = ["x-request-id", "x-correlation-id"]
+            .into_iter()
+            .find_map(|name| shown_code(headers.get(name)?.to_str().ok()?, hidden));
+        Self { status, code, text, request_id, retry_after: None }
+    }
+
+    pub(crate) fn with_retry_after(mut self, after: Option<Duration>) -> Self {
+        self.retry_after = after;
+        self
+    }
+
+    /// The kind of a status of the identity API.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self.status {
+            400 | 422 => ErrorKind::InvalidRequest,
+            401 => ErrorKind::Unauthenticated,
+            403 => ErrorKind::PermissionDenied,
+            404 => ErrorKind::NotFound,
+            409 => ErrorKind::Conflict,
+            429 => ErrorKind::RateLimited,
+            408 | 500..=599 => ErrorKind::Unavailable,
+            _ => ErrorKind::Protocol,
+        }
+    }
+
+    /// `operation` is what was tried, as in "could not get the API key".
+    pub(crate) fn error(&self, kind: ErrorKind, operation: &str, who: &str) -> Error {
+        let answered = self.text.as_ref().map_or_else(String::new, |text| format!(": {who} says \"{text}\""));
+        Error::new(kind, format!("could not {operation}{answered}"))
+            .with_status(self.status)
+            .with_code(self.code.clone())
+            .with_request_id(self.request_id.clone())
+            .with_retry_after(self.retry_after)
+    }
+}
+
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn shown_code(code: &str, hidden: &[&str]) -> Option<String> {
+    let shaped = (1..=MAX_CODE).contains(&code.len())
+        && code.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    (shaped && !repeats(code, hidden)).then(|| code.to_owned())
+}
+
+fn shown_text(text: &str, hidden: &[&str]) -> Option<String> {
+    let text = text.trim();
+    let printable = !text.is_empty() && text.chars().count() <= MAX_TEXT && !text.chars().any(is_unprintable);
+    if !printable || repeats(text, hidden) {
+        return None;
+    }
+    let mut shown = String::with_capacity(text.len());
+    for part in text.split_inclusive(|c| !is_token_char(c)) {
+        let (word, separator) = match part.char_indices().next_back() {
+            Some((at, last)) if !is_token_char(last) => part.split_at(at),
+            _ => (part, ""),
+        };
+        shown.push_str(if is_token_like(word) { "…" } else { word });
+        shown.push_str(separator);
+    }
+    Some(shown)
+}
+
+/// Control characters, and those that turn or hide the text around them.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn is_token_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+' | '=')
+}
+
+fn is_token_like(word: &str) -> bool {
+    word.len() >= TOKEN_LIKE
+        && word.bytes().any(|b| b.is_ascii_digit())
+        && word.bytes().any(|b| b.is_ascii_alphabetic())
+}
+
+/// Whether a text repeats something hidden. What is very short is looked for as a word, else every text would repeat it.
+fn repeats(text: &str, hidden: &[&str]) -> bool {
+    hidden.iter().filter(|hidden| !hidden.is_empty()).any(|&hidden| {
+        if hidden.len() >= 6 {
+            return text.contains(hidden);
+        }
+        text.split_whitespace()
+            .any(|word| word == hidden || word.trim_matches(|c: char| !c.is_alphanumeric()) == hidden)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(body: &str, hidden: &[&str]) -> Refusal {
+        Refusal::read(404, &HeaderMap::new(), body.as_bytes(), hidden)
+    }
+
+    #[test]
+    fn every_shape_that_was_seen_is_read() {
+        for (body, text, code) in [
+            (r#"{"message":"not found"}"#, Some("not found"), None),
+            (r#"{"error":"Not Found","status":404}"#, Some("Not Found"), None),
+            (r#"{"detail":"no such thing"}"#, Some("no such thing"), None),
+            (
+                r#"{"errors":[{"code":"AUTHENTICATION_FAILED","message":"wrong"}]}"#,
+                Some("wrong"),
+                Some("AUTHENTICATION_FAILED"),
+            ),
+            (
+                r#"{"error":"invalid_client","error_description":"Bad client"}"#,
+                Some("Bad client"),
+                Some("invalid_client"),
+            ),
+            (r#"{"code":"NOT_FOUND","message":"gone"}"#, Some("gone"), Some("NOT_FOUND")),
+            (r#"{"errorCode":1404,"message":"gone"}"#, Some("gone"), Some("1404")),
+            (r#"{"code":"has space","message":7}"#, None, None),
+            ("upstream down", None, None),
+            ("[]", None, None),
+            ("null", None, None),
+            ("", None, None),
+        ] {
+            let refusal = read(body, &[]);
+            assert_eq!((refusal.text.as_deref(), refusal.code.as_deref()), (text, code), "{body}");
+        }
+    }
+
+    #[test]
+    fn w33_what_looks_like_a_secret_is_not_shown() {
+        let shown =
+            |text: &str, hidden: &[&str]| read(&serde_json::json!({ "message": text }).to_string(), hidden).text;
+        assert_eq!(shown("key sk-live-0123456789abcdef refused", &[]).as_deref(), Some("key … refused"));
+        assert_eq!(
+            shown("see https://h/p?token=abcdefghij0123456789&x=1", &[]).as_deref(),
+            Some("see https://h/p?…&x=1")
+        );
+        assert_eq!(
+            shown("Unable-to-find-the-requested-provider", &[]).as_deref(),
+            Some("Unable-to-find-the-requested-provider")
+        );
+        assert_eq!(shown("bad key hunter-two!", &["hunter-two!"]), None);
+        assert_eq!(shown("user bob, unknown", &["bob"]), None);
+        assert_eq!(shown("a bobsleigh", &["bob"]).as_deref(), Some("a bobsleigh"));
+        assert_eq!(shown("two\nlines", &[]), None);
+        assert_eq!(shown("turned \u{202e}round", &[]), None);
+        assert_eq!(shown(&"long ".repeat(60), &[]), None);
+        assert_eq!(read(r#"{"code":"hunter2"}"#, &["hunter2"]).code, None);
+    }
+
+    #[test]
+    fn the_request_id_is_shown_if_it_looks_like_one() {
+        let id = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-correlation-id", HeaderValue::from_static(value));
+            Refusal::read(500, &headers, b"", &["secret-1"]).request_id
+        };
+        assert_eq!(id("5f0c-11").as_deref(), Some("5f0c-11"));
+        for bad in ["a b", "", "x\"y", "secret-1"] {
+            assert_eq!(id(bad), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn w33_no_text_ever_repeats_what_is_hidden(before in "[ -~]{0,40}", secret in "[!-~]{6,60}", after in "[ -~]{0,40}") {
+            let body = serde_json::json!({ "message": format!("{before}{secret}{after}"), "code": secret });
+            let refusal = Refusal::read(400, &HeaderMap::new(), body.to_string().as_bytes(), &[&secret]);
+            let error = refusal.error(refusal.kind(), "do it", "AgentBase");
+            prop_assert!(refusal.text.is_none() && refusal.code.is_none());
+            let fragment = "could not do it (HTTP 400)";
+            prop_assert_eq!(error.to_string(), fragment);
+        }
+    }
+}

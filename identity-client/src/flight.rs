@@ -1,0 +1,110 @@
+//! From a request to a credential: one flight a slot, whoever asks.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    authorization_url,
+    cache::Landing,
+    client::Inner,
+    consent::{Acquired, PendingAuthorization},
+    credential::{Credential, Origin},
+    credential_request::CredentialRequest,
+    error::{Error, ErrorKind},
+    platform::Issued,
+    waiting,
+};
+
+/// Joins the flight for this request, or starts one.
+pub(crate) async fn fly(client: &Arc<Inner>, request: &Arc<CredentialRequest>) -> Landing {
+    let flight = client.cache.fly(request, |epoch, pending| {
+        let (client, request) = (Arc::clone(client), Arc::clone(request));
+        Box::pin(async move {
+            let landing =
+                land(&client, &request, epoch, pending).await.map_err(|error| error.about(request.provider()));
+            if let Err(error) = &landing
+                && client.cache.failed(&request, epoch, error, client.clock.now())
+            {
+                tracing::warn!(
+                    provider = %request.provider(),
+                    kind = ?error.kind(),
+                    "a credential could not be renewed; the old one is still good"
+                );
+            }
+            landing
+        })
+    });
+    flight.await
+}
+
+async fn land(
+    client: &Arc<Inner>,
+    request: &Arc<CredentialRequest>,
+    epoch: u64,
+    under_way: Option<PendingAuthorization>,
+) -> Landing {
+    let asked = match under_way {
+        // Go on with the consent that is under way instead of sending the user a second link.
+        Some(pending) => match waiting::ask_once(client, pending).await {
+            Err(error) if error.kind() == ErrorKind::AuthorizationExpired => client.platform.acquire(request).await?,
+            asked => asked?,
+        },
+        None => client.platform.acquire(request).await?,
+    };
+    match asked {
+        Acquired::Ready(issued) => keep(client, request, epoch, issued).map(Acquired::Ready),
+        Acquired::NeedsConsent(pending) => {
+            authorization_url::inspect(pending.authorization_url())?;
+            client.cache.keep_pending(request, epoch, &pending);
+            Ok(Acquired::NeedsConsent(pending))
+        }
+    }
+}
+
+/// Makes a credential of what the platform issued, and keeps it.
+pub(crate) fn keep(
+    client: &Arc<Inner>,
+    request: &Arc<CredentialRequest>,
+    epoch: u64,
+    issued: Issued,
+) -> Result<Credential, Error> {
+    if issued.kind != request.credential() {
+        return Err(Error::protocol("the platform answered with another kind of credential than was asked for"));
+    }
+    let now = client.clock.now();
+    let life = issued.lifetime.unwrap_or(client.unknown_lifetime);
+    let expires_at = issued.lifetime.and_then(|lifetime| now.wall.checked_add(lifetime));
+    let arrival = client.cache.arrival(now, life);
+    let origin =
+        Origin { client: Arc::downgrade(client), request: Arc::clone(request), generation: arrival.generation };
+    let credential = Credential::released(issued.kind, issued.secret, expires_at, issued.scopes, origin)
+        .map_err(|_| Error::protocol("the platform answered with an empty credential").about(request.provider()))?;
+    if !life.is_zero() {
+        client.cache.keep(request, epoch, &credential, &arrival);
+    }
+    Ok(credential)
+}
+
+/// Renews a credential that is still good, in a task of its own.
+pub(crate) fn renew_ahead(client: &Arc<Inner>, request: &Arc<CredentialRequest>) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    let client = Arc::clone(client);
+    let mut request = Arc::clone(request);
+    if request.options().force {
+        // Force belongs to the call that asked for it.
+        Arc::make_mut(&mut request).options.force = false;
+    }
+    runtime.spawn(async move { fly(&client, &request).await.map(drop) });
+}
+
+pub(crate) fn still_refused(request: &CredentialRequest, rest: Duration) -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        format!(
+            "the service refused the {} from provider `{}` twice in a minute",
+            request.credential().noun(),
+            request.provider()
+        ),
+    )
+    .with_hint("correct the credential at the provider, then call `forget`, or wait")
+    .with_retry_after(Some(rest))
+}

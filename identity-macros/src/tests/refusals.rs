@@ -1,0 +1,303 @@
+//! What bad attributes say, and what is still emitted.
+
+use quote::quote;
+
+use super::{access_token, api_key, federated, function, messages, only_message, pretty};
+
+#[test]
+fn recovery_keeps_names_and_types_but_not_the_parameter() {
+    let (messages, rest) = messages(api_key(quote!(provider_nmae = "openai-key"), &function()));
+    assert_eq!(messages, ["`requires_api_key` has no argument `provider_nmae`; did you mean `provider_name`?"]);
+    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(rest) });
+}
+
+#[test]
+fn a_half_typed_body_stays_as_it_is() {
+    let expanded = api_key(
+        quote!(provider_name = "openai-key"),
+        &quote!(
+            async fn answer(api_key: ApiKey) -> Result<(), E> {
+                api_key.
+            }
+        ),
+    );
+    assert!(expanded.to_string().contains("{ api_key . }"), "{expanded}");
+}
+
+#[test]
+fn an_item_that_is_no_function_is_emitted_unchanged() {
+    for (item, place) in [
+        (
+            quote!(
+                struct Agent {
+                    api_key: String,
+                }
+            ),
+            "`struct`",
+        ),
+        (
+            quote!(
+                pub enum Agent {
+                    A,
+                }
+            ),
+            "`enum`",
+        ),
+        (quote!(impl Agent { fn f() {} }), "methods"),
+        (
+            quote!(
+                trait Agent {
+                    fn f();
+                }
+            ),
+            "methods",
+        ),
+        (
+            quote!(
+                const KEY: u8 = 1;
+            ),
+            "`const`",
+        ),
+        (
+            quote!(
+                static KEY: u8 = 1;
+            ),
+            "`static`",
+        ),
+        (
+            quote!(
+                type Key = u8;
+            ),
+            "`type`",
+        ),
+        (
+            quote!(
+                mod keys {}
+            ),
+            "`mod`",
+        ),
+        (
+            quote!(
+                use a::b;
+            ),
+            "`use`",
+        ),
+    ] {
+        let expanded = api_key(quote!(nonsense), &item);
+        assert!(expanded.to_string().starts_with(&item.to_string()), "{expanded}");
+        let message = only_message(expanded);
+        assert!(message.contains(place), "{message}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let (messages, _) = messages(access_token(
+        quote!(
+            provider_name = "a b",
+            auth_flow = "m2m",
+            scopes = ["x y", "ok", "ok"],
+            timeout = 5,
+            retries = 3,
+            into = nobody
+        ),
+        &federated(),
+    ));
+    assert_eq!(messages.len(), 7, "{messages:#?}");
+}
+
+#[test]
+fn a_mistake_does_not_hide_the_next_argument() {
+    for broken in [
+        quote!(provider_name "x", callback_url = "http://example.com"),
+        quote!(provider_name = , callback_url = "http://example.com"),
+        quote!("x", callback_url = "http://example.com"),
+        quote!(provider_name = "x" 5 6, callback_url = "http://example.com"),
+        quote!(= , callback_url = "http://example.com"),
+    ] {
+        let (messages, _) = messages(api_key(broken.clone(), &function()));
+        assert_eq!(messages.len(), 2, "{broken}: {messages:#?}");
+        assert!(messages[1].contains("plain http"), "{messages:#?}");
+    }
+}
+
+#[test]
+fn missing_arguments_are_one_mistake() {
+    assert!(only_message(api_key(quote!(), &function())).contains("needs `provider_name`, as in"));
+    let message = only_message(access_token(quote!(), &federated()));
+    assert!(message.contains("needs `provider_name`, `auth_flow` and `scopes`, as in"), "{message}");
+    let message = only_message(access_token(quote!(provider_name = "x", scopes = ["a"]), &federated()));
+    assert!(message.contains("needs `auth_flow`, as in"), "{message}");
+}
+
+#[test]
+fn without_a_user_nothing_is_asked_of_a_user() {
+    for argument in [
+        quote!(user_id = "u"),
+        quote!(callback_url = "https://example.com"),
+        quote!(on_auth_url = notify),
+        quote!(force_delegation = true),
+        quote!(custom_state = "s"),
+        quote!(timeout = "1s"),
+        quote!(wait = "poll"),
+    ] {
+        let message = only_message(api_key(quote!(provider_name = "x", auth_flow = "M2M", #argument), &function()));
+        assert!(message.contains("`auth_flow = \"M2M\"`"), "{message}");
+    }
+    for argument in [quote!(force_authentication = true), quote!(custom_parameters = [("a", "b")])] {
+        let arguments = quote!(provider_name = "x", scopes = ["a"], auth_flow = "M2M", #argument);
+        let message = only_message(access_token(arguments, &federated()));
+        assert!(message.contains("`auth_flow = \"M2M\"`"), "{message}");
+    }
+}
+
+#[test]
+fn custom_state_is_shorter_for_api_keys() {
+    let fifty_one = "s".repeat(51);
+    let message = only_message(api_key(quote!(provider_name = "x", custom_state = #fifty_one), &function()));
+    assert!(message.contains("1 to 50"), "{message}");
+    let hundred = "ß".repeat(100);
+    let flow = quote!(provider_name = "x", scopes = ["a"], auth_flow = "USER_FEDERATION");
+    pretty(access_token(quote!(#flow, custom_state = #hundred), &federated()));
+    let more = "s".repeat(101);
+    assert!(only_message(access_token(quote!(#flow, custom_state = #more), &federated())).contains("1 to 100"));
+}
+
+fn token_below() -> proc_macro2::TokenStream {
+    quote!(#[requires_access_token(provider_name = "y", auth_flow = "M2M", scopes = ["a"])])
+}
+
+#[test]
+fn marks_and_names_find_their_parameters() {
+    let token = token_below();
+    let by_default = quote!(provider_name = "x");
+    let by_name = quote!(provider_name = "x", into = k);
+    for (arguments, item, left) in [
+        // One mark, two credentials: the default name, or `into`, decides for the other one.
+        (&by_default, quote!(#token async fn f(api_key: ApiKey, #[inject] t: AccessToken) -> R { g() }), "f()"),
+        (&by_name, quote!(#token async fn f(k: ApiKey, #[inject] t: AccessToken) -> R { g() }), "f()"),
+        // A mark on the parameter that `into` names says the same thing twice.
+        (
+            &by_name,
+            quote!(
+                async fn f(#[inject] k: ApiKey) -> R {
+                    g()
+                }
+            ),
+            "f()",
+        ),
+        // A mark wins over the default name.
+        (
+            &by_default,
+            quote!(
+                async fn f(#[inject] k: ApiKey, api_key: u8) -> R {
+                    g()
+                }
+            ),
+            "f(api_key: u8)",
+        ),
+        (
+            &by_default,
+            quote!(
+                async fn f(n: u8, #[inject] _: ApiKey) -> R {
+                    g()
+                }
+            ),
+            "f(n: u8)",
+        ),
+    ] {
+        let expanded = pretty(api_key(arguments.clone(), &item));
+        assert!(expanded.contains(&format!("async fn {left} -> R")), "{expanded}");
+    }
+}
+
+#[test]
+fn an_unclear_choice_is_refused() {
+    let token = token_below();
+    let again = quote!(#[requires_api_key(provider_name = "y")]);
+    let by_default = quote!(provider_name = "x");
+    let by_name = quote!(provider_name = "x", into = k);
+    for (arguments, item, expected) in [
+        (
+            &by_default,
+            quote!(#token async fn f(#[inject] k: ApiKey, #[inject] t: AccessToken) -> R { g() }),
+            "not clear",
+        ),
+        (
+            &by_default,
+            quote!(
+                async fn f(#[inject] k: ApiKey, #[inject] t: ApiKey) -> R {
+                    g()
+                }
+            ),
+            "not clear",
+        ),
+        (
+            &by_name,
+            quote!(
+                async fn f(k: ApiKey, #[inject] t: ApiKey) -> R {
+                    g()
+                }
+            ),
+            "already",
+        ),
+        (
+            &by_name,
+            quote!(
+                async fn f(api_key: ApiKey) -> R {
+                    g()
+                }
+            ),
+            "the function has `api_key`",
+        ),
+        (
+            &by_default,
+            quote!(
+                async fn f(key: ApiKey, n: u8) -> R {
+                    g()
+                }
+            ),
+            "the function has `key`, `n`",
+        ),
+        (
+            &by_default,
+            quote!(
+                async fn f() -> R {
+                    g()
+                }
+            ),
+            "no named parameter",
+        ),
+        (&by_default, quote!(#again async fn f(api_key: ApiKey) -> R { g() }), "another credential"),
+    ] {
+        let (messages, rest) = messages(api_key(arguments.clone(), &item));
+        assert_eq!(messages.len(), 1, "{messages:#?}");
+        assert!(messages[0].contains(expected), "{messages:#?}");
+        assert!(!rest.contains("#[inject]") && !rest.contains("provider_name"), "{rest}");
+    }
+}
+
+#[test]
+fn one_function_for_errors_and_one_crate() {
+    let below = quote!(#[requires_api_key(provider_name = "y", into = b, on_error = two, crate = one)]);
+    let item = quote!(#below async fn f(a: ApiKey, b: ApiKey) -> u8 { 1 });
+    let message = only_message(api_key(quote!(provider_name = "x", into = a, on_error = one, crate = one), &item));
+    assert!(message.contains("another `on_error`"), "{message}");
+}
+
+#[test]
+fn a_foreign_request_context_is_left_alone() {
+    let rmcp = quote!(
+        async fn f(context: RequestContext<RoleServer>, api_key: ApiKey) -> R {
+            g()
+        }
+    );
+    assert!(!pretty(api_key(quote!(provider_name = "x"), &rmcp)).contains("with_context"));
+    let given = quote!(
+        async fn f(a: RequestContext, b: RequestContext, api_key: ApiKey) -> R {
+            g()
+        }
+    );
+    assert!(pretty(api_key(quote!(provider_name = "x", context = a), &given)).contains("with_context"));
+    assert!(only_message(api_key(quote!(provider_name = "x"), &given)).contains("`context = b`"));
+}

@@ -1,0 +1,9 @@
+use identity_client::{ApiKey, Error, requires_api_key};
+
+#[requires_api_key(provider_name = "openai-key", into = first)]
+async fn answer(first: ApiKey, #[inject] second: ApiKey) -> Result<(), Error> {
+    drop((first, second));
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use identity_client::{ApiKey, Error, requires_api_key};
+
+#[requires_api_key(provider_name = "openai-key", token_poller = Poller::new())]
+async fn answer(api_key: ApiKey) -> Result<(), Error> {
+    drop(api_key);
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use identity_client::{ApiKey, Error, requires_access_token, requires_api_key};
+
+#[requires_api_key(provider_name = "openai-key")]
+#[requires_access_token = "drive"]
+async fn answer(api_key: ApiKey) -> Result<(), Error> {
+    drop(api_key);
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use identity_client::{ApiKey, Error, requires_api_key};
+
+#[requires_api_key(provider_name = "mail-key", timeout = "90s", wait = "return")]
+async fn answer(api_key: ApiKey) -> Result<(), Error> {
+    drop(api_key);
+    Ok(())
+}
+
+fn main() {}
