@@ -293,12 +293,9 @@ impl Transport {
         let count = AtomicU32::new(0);
         let attempt = || {
             let outgoing = prepare();
-            let span = tracing::debug_span!(
-                "identity_client.http",
-                operation,
-                attempt = count.fetch_add(1, Ordering::Relaxed) + 1,
-                status = tracing::field::Empty
-            );
+            // Not among the span's fields, which are not evaluated while nobody listens.
+            let attempt = count.fetch_add(1, Ordering::Relaxed) + 1;
+            let span = tracing::debug_span!("identity_client.http", operation, attempt, status = tracing::field::Empty);
             async move {
                 let answer = self.attempt(outgoing.map_err(Tried::refused)?).await?;
                 tracing::Span::current().record("status", answer.status);

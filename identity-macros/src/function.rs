@@ -14,6 +14,23 @@ use crate::{errors::Errors, name::Kind};
 /// The argument of an attribute that another one has collected.
 pub(crate) const COLLECTED: &str = "__identity_collected";
 
+/// The first words of items that are no functions.
+const ITEMS: [&str; 13] = [
+    "impl",
+    "trait",
+    "struct",
+    "enum",
+    "union",
+    "mod",
+    "static",
+    "type",
+    "use",
+    "const",
+    "extern",
+    "unsafe",
+    "macro_rules",
+];
+
 const REMEDY: &str = "this attribute goes on an `async fn` with a body";
 
 /// A function, a method or a trait method.
@@ -226,7 +243,8 @@ fn refuse_other_items(kind: Kind, input: ParseStream<'_>) -> syn::Result<()> {
         "trait" => format!("`{attribute}` goes on the methods of a trait that have a body, one by one"),
         // `const X: T = …;` has a name where `const fn` has a keyword, `async move {}` a keyword where `async fn` has `fn`.
         "const" | "async" | "unsafe" | "extern" | "fn" if starts_a_function(input) => return Ok(()),
-        word => format!("`{attribute}` goes on an `async fn` with a body, not on `{word}`"),
+        word if ITEMS.contains(&word) => format!("`{attribute}` goes on an `async fn` with a body, not on `{word}`"),
+        _ => format!("`{attribute}` goes on an `async fn` with a body, not on an expression; give the closure a name"),
     };
     Err(syn::Error::new(word.span(), advice))
 }
@@ -257,22 +275,7 @@ pub(crate) fn is_item(tokens: TokenStream) -> bool {
         let is_function = starts_a_function(input);
         let word = input.call(Ident::parse_any)?.to_string();
         input.parse::<TokenStream>()?;
-        let items = [
-            "impl",
-            "trait",
-            "struct",
-            "enum",
-            "union",
-            "mod",
-            "static",
-            "type",
-            "use",
-            "const",
-            "extern",
-            "unsafe",
-            "macro_rules",
-        ];
-        Ok(is_function || items.contains(&word.as_str()))
+        Ok(is_function || ITEMS.contains(&word.as_str()))
     };
     parser.parse2(tokens).unwrap_or(false)
 }

@@ -64,7 +64,8 @@
 //!
 //! - The arguments of the function now live across the fetch, so an `Rc` among them makes the future `!Send` even if the body
 //!   never waits.
-//! - A parameter of type `RequestContext` is used as the context of the request, unless `context = …` names another.
+//! - A parameter of type `RequestContext` is used as the context of the request, unless `context = …` names another. That is a
+//!   use: such a parameter needs no leading underscore.
 //! - The expressions in an attribute are evaluated once, in source order, where the parameters of the function are in scope.
 //! - If `identity-client` has another name in your `Cargo.toml`, or comes through another crate, say so: `crate = renamed`.
 

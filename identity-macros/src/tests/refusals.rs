@@ -91,6 +91,17 @@ fn an_item_that_is_no_function_is_emitted_unchanged() {
 }
 
 #[test]
+fn variable_arguments_are_refused() {
+    let item = quote!(
+        unsafe fn answer(api_key: ApiKey, mut rest: ...) -> Result<(), E> {
+            Ok(())
+        }
+    );
+    let message = only_message(api_key(quote!(provider_name = "openai-key"), &item));
+    assert!(message.contains("without `...`"), "{message}");
+}
+
+#[test]
 fn all_mistakes_are_reported_at_once() {
     let (messages, _) = messages(access_token(
         quote!(

@@ -26,7 +26,10 @@ async fn question_mark_and_return(input: &str, api_key: ApiKey) -> Result<u32, B
 /// The last expression borrows from the credential until it is dropped.
 #[requires_api_key(provider_name = "openai-key")]
 async fn guard_in_the_tail(#[inject] guarded: Guarded) -> Result<usize, Error> {
-    guarded.0.lock().map(|key| key.expose_secret().len()).or(Ok(0))
+    match guarded.0.lock() {
+        Ok(key) => Ok(key.expose_secret().len()),
+        Err(_) => Ok(0),
+    }
 }
 
 #[requires_api_key(provider_name = "openai-key")]
