@@ -154,14 +154,14 @@ impl Cache {
         {
             return flight;
         }
-        if let Some(pending) =
-            slot.pending.as_ref().filter(|_| slot.poller.as_ref().and_then(WeakShared::upgrade).is_some())
-        {
+        // A consent that leads back to another place is another consent.
+        let same_way = |pending: &&PendingAuthorization| pending.parts().return_url == request.options().return_url;
+        let under_way = slot.pending.as_ref().filter(same_way);
+        if let Some(pending) = under_way.filter(|_| slot.poller.as_ref().and_then(WeakShared::upgrade).is_some()) {
             // Somebody is waiting for this consent: join them instead of asking beside them.
-            let pending = Acquired::NeedsConsent(pending.clone());
-            return std::future::ready(Ok(pending)).boxed().shared();
+            return std::future::ready(Ok(Acquired::NeedsConsent(pending.clone()))).boxed().shared();
         }
-        let flight = make(slot.epoch, slot.pending.clone()).shared();
+        let flight = make(slot.epoch, under_way.cloned()).shared();
         slot.flight = flight.downgrade();
         self.make_room(&mut state);
         flight

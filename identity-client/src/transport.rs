@@ -20,7 +20,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
-    clock::{Clock, SystemClock},
+    clock::Clock,
     error::{BuildError, Error, ErrorKind},
     retry::RetryPolicy,
 };
@@ -238,7 +238,7 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    pub(crate) fn new(options: &HttpOptions) -> Result<Self, BuildError> {
+    pub(crate) fn new(options: &HttpOptions, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
         options.retry.check()?;
         let broken = |what: &str| BuildError::broken(what.to_owned(), "see `HttpOptions`");
         let product = options.product.as_deref().map_or_else(String::new, |product| format!(" {product}"));
@@ -265,7 +265,7 @@ impl Transport {
             BuildError::broken("the HTTP client cannot be built", "see its cause: mostly TLS roots that cannot be read")
                 .with_source(error.without_url())
         })?;
-        Ok(Self { http, retry: options.retry, clock: Arc::new(SystemClock) })
+        Ok(Self { http, retry: options.retry, clock })
     }
 
     /// Sends a request until it is answered, cannot be repeated, or the deadline is over. `prepare` makes each try anew, so

@@ -95,11 +95,12 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        // The parser's own words may quote a credential.
-        serde_json::from_slice(&self.answer.body).map_err(|error| {
-            let problem = if error.is_data() { "not shaped as it should be" } else { "not JSON" };
-            Error::protocol(format!("could not {}: AgentBase answered with a body that is {problem}", self.operation))
-                .with_status(self.answer.status)
+        object(&self.answer.body).ok_or_else(|| {
+            Error::protocol(format!(
+                "could not {}: AgentBase answered with a body that is not the JSON object that it should be",
+                self.operation
+            ))
+            .with_status(self.answer.status)
         })
     }
 
@@ -107,6 +108,12 @@ impl Reply {
     pub(crate) fn json_if_any<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
         if self.answer.body.iter().all(u8::is_ascii_whitespace) { Ok(None) } else { self.json().map(Some) }
     }
+}
+
+/// Reads a JSON object. An array would be taken for one too, its items for the fields in their order. The parser's own words
+/// may quote a credential, so there are none.
+pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
 }
 
 impl Caller {

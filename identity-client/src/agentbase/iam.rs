@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{config::ServiceAccount, refusal::Refusal};
+use super::{call::object, config::ServiceAccount, refusal::Refusal};
 use crate::{
     clock::{Clock, Moment},
     error::{Error, ErrorKind},
@@ -348,9 +348,7 @@ struct TokenAnswer {
 
 fn read_token(body: &[u8], asked_at: Moment) -> Result<IamToken, Error> {
     let protocol = |problem: &str| Error::protocol(format!("could not {OPERATION}: the answer of IAM {problem}"));
-    // The parser's own words may quote the token.
-    let answer: TokenAnswer =
-        serde_json::from_slice(body).map_err(|_| protocol("is not the JSON object that it should be"))?;
+    let answer: TokenAnswer = object(body).ok_or_else(|| protocol("is not the JSON object that it should be"))?;
     if answer.token_type.or(answer.token_type_v1).is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
         return Err(protocol("holds a token that is not of type Bearer"));
     }
@@ -380,7 +378,7 @@ fn seconds(value: &Value) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{SystemClock, testing::ManualClock};
+    use crate::clock::SystemClock;
 
     fn read(body: &str) -> Result<IamToken, Error> {
         read_token(body.as_bytes(), SystemClock.now())
@@ -415,6 +413,7 @@ mod tests {
             "<html>top-secret</html>",
             "{}",
             "[]",
+            "[\"top-secret\"]",
             "\"top-secret\"",
             r#"{"access_token":null}"#,
             r#"{"access_token":""}"#,
@@ -434,16 +433,18 @@ mod tests {
 
     #[test]
     fn w28_a_short_token_is_used_for_most_of_its_life() {
+        let issued = SystemClock.now();
+        let after = |seconds| {
+            let passed = Duration::from_secs(seconds);
+            Moment { wall: issued.wall + passed, steady: issued.steady + passed }
+        };
         for (life, fresh, ageing) in [(3600, 3539, 3540), (67, 53, 54), (10, 7, 8), (300, 239, 240)] {
-            let clock = ManualClock::new();
-            let token =
-                read_token(format!(r#"{{"access_token":"t","expires_in":{life}}}"#).as_bytes(), clock.now()).unwrap();
-            clock.advance(Duration::from_secs(fresh));
-            assert!(matches!(token.age(clock.now()), Age::Fresh));
-            clock.advance(Duration::from_secs(ageing - fresh));
-            assert!(matches!(token.age(clock.now()), Age::Ageing));
-            clock.advance(Duration::from_secs(life - ageing));
-            assert!(matches!(token.age(clock.now()), Age::Over));
+            let body = format!(r#"{{"access_token":"t","expires_in":{life}}}"#);
+            let token = read_token(body.as_bytes(), issued).unwrap();
+            assert!(matches!(token.age(after(fresh)), Age::Fresh));
+            assert!(matches!(token.age(after(ageing)), Age::Ageing));
+            assert!(matches!(token.age(after(life - 1)), Age::Ageing));
+            assert!(matches!(token.age(after(life)), Age::Over));
         }
     }
 }

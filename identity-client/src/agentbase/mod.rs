@@ -325,7 +325,7 @@ impl AgentBaseBuilder {
 
     fn resolve(self) -> Result<(Management, Option<AgentIdentityName>), BuildError> {
         let settings = Settings::resolve(self.given, self.environment.as_ref())?;
-        let transport = Transport::new(&self.http)?;
+        let transport = Transport::new(&self.http, Arc::clone(&self.clock))?;
         let iam = Iam::new(settings.iam_token_endpoint, transport.clone(), settings.account, Arc::clone(&self.clock));
         let caller = Caller::new(settings.identity_endpoint, transport, iam, self.clock);
         Ok((Management { caller }, settings.agent_identity))

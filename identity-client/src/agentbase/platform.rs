@@ -196,7 +196,6 @@ impl AgentBase {
                 grant.credential.noun()
             )));
         };
-        check_authorization_url(&authorization_url)?;
         let session = answer.session_id.filter(|session| !session.trim().is_empty() && session.len() <= MAX_SESSION);
         let Some(session) = session else {
             // Without one, each poll would begin another consent.
@@ -399,21 +398,6 @@ fn return_url(given: Option<&str>) -> Result<&str, Error> {
     })?;
     identity_grammar::check_return_url(url).map_err(|violation| Error::invalid(violation.to_string()))?;
     Ok(url)
-}
-
-/// A user will open it, so it must be a web page and nothing else.
-fn check_authorization_url(text: &str) -> Result<(), Error> {
-    let url = Url::parse(text).ok().filter(|_| text.bytes().all(|b| b.is_ascii_graphic()));
-    let good = url.is_some_and(|url| {
-        let loopback = url.host_str().is_some_and(identity_grammar::is_loopback_host);
-        (url.scheme() == "https" || (url.scheme() == "http" && loopback))
-            && url.username().is_empty()
-            && url.password().is_none()
-    });
-    if good {
-        return Ok(());
-    }
-    Err(Error::protocol("AgentBase answered with an authorization URL that is not an https URL"))
 }
 
 fn denied(provider: &ProviderName) -> Error {

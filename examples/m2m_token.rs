@@ -1,0 +1,46 @@
+//! A token source that outlives its tokens, used against a protected service: `cargo run --example m2m_token`.
+#![expect(clippy::print_stdout, reason = "an example tells its story")]
+
+use identity_client::{TokenSource, agentbase::OAuth2Client, requires_access_token};
+use identity_examples::Ground;
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Who the service says that we are. The parameter is a source, so a long loop always has a valid token.
+#[requires_access_token(provider_name = "crm-oauth", auth_flow = "M2M", scopes = ["contacts.read"], into = tokens)]
+async fn whoami(service: &str, tokens: TokenSource) -> Result<String, AnyError> {
+    let http = without_redirects()?;
+    let mut request = http.get(service).build()?;
+    tokens.token().await?.apply(&mut request)?;
+    let answer = http.execute(request).await?;
+    Ok(format!("{} {}", answer.status(), answer.text().await?))
+}
+
+/// A redirect must not carry a token to another place.
+#[expect(clippy::disallowed_methods, reason = "an agent's own client, with redirects off")]
+fn without_redirects() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()
+}
+
+#[tokio::main]
+async fn main() -> Result<(), AnyError> {
+    let ground = Ground::find().await.map_err(|error| error.to_string())?;
+    let client = ground.install()?;
+    let Some(emulator) = &ground.emulator else {
+        let token = client.access_token("crm-oauth").with_scopes(["contacts.read"]).await?;
+        println!("the platform gave a token of {} characters", token.expose_secret().len());
+        return Ok(());
+    };
+    let provider = emulator.provider();
+    let crm = OAuth2Client::new(
+        provider.client_id(),
+        provider.client_secret().clone(),
+        provider.authorization_url(),
+        provider.token_url(),
+    )?;
+    ground.agentbase.oauth2_providers().create("crm-oauth", crm).await?;
+    let service = provider.token_url().replace("/token", "/userinfo");
+    println!("the service answers: {}", whoami(&service).await?);
+    println!("the provider was asked for {} token", emulator.counters().count("provider_token"));
+    Ok(())
+}

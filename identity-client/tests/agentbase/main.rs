@@ -1,0 +1,17 @@
+//! AgentBase over real loopback HTTP: recorded traffic, IAM, errors, consent, configuration.
+
+#![cfg(feature = "agentbase")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test fails by panicking, and is read as a whole"
+)]
+
+mod configuration;
+mod consent;
+mod errors;
+mod iam;
+mod management;
+mod support;
+mod wire;
