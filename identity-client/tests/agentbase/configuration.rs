@@ -213,6 +213,9 @@ fn logged(variables: &[(&str, &str)], directory: &TempDir) -> String {
     let writer = captured.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
     let environment = Environment::of(variables.iter().copied()).with_directory(directory.path());
+    // With one dispatcher alive, a thread without any that reaches a callsite first switches it off for the whole process
+    // (tokio-rs/tracing#3611): the tests beside this one would mute it. A second dispatcher takes that shortcut away.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     tracing::subscriber::with_default(subscriber, || AgentBase::from_environment(&environment).unwrap());
     let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     assert!(!text.contains("hunter2") && !text.contains("default-user-1"), "{text}");

@@ -97,6 +97,9 @@ fn w31_w32_w33_w34_nothing_prints_a_secret() {
         .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
         .with_ansi(false);
     let subscriber = tracing_subscriber::registry().with(layer);
+    // With one dispatcher alive, a thread without any that reaches a callsite first switches it off for the whole process
+    // (tokio-rs/tracing#3611): the tests beside this one would mute it. A second dispatcher takes that shortcut away.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     tracing::subscriber::with_default(subscriber, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let fake = Fake::new();

@@ -66,6 +66,9 @@ async fn no_credential_is_logged() {
         the_wrong_order("second-prompt", &context).await.unwrap();
         refused(&context).await.unwrap_err();
     };
+    // With one dispatcher alive, a thread without any that reaches a callsite first switches it off for the whole process
+    // (tokio-rs/tracing#3611): the tests beside this one would mute it. A second dispatcher takes that shortcut away.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     calls.with_subscriber(subscriber).await;
 
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
