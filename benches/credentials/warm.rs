@@ -50,10 +50,4 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         bencher.to_async(&runtime).iter(|| for_a_user("how are you?", &context));
     });
     group.finish();
-
-    let count = |call: &dyn Fn()| allocation_counter::measure(call).count_total;
-    let raw = count(&|| drop(runtime.block_on(direct("how are you?", &key))));
-    let agent = count(&|| drop(runtime.block_on(decorated("how are you?"))));
-    let user = count(&|| drop(runtime.block_on(for_a_user("how are you?", &context))));
-    eprintln!("allocations a call: direct {raw}, decorated {agent}, for a user {user}");
 }

@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -177,59 +178,80 @@ impl<U: AsUser> AsUser for Option<U> {
     }
 }
 
-macro_rules! named_by_a_call {
-    ($name:ident, $function:ident, $to:ident, $target:ty, $what:literal, $message:literal) => {
-        #[doc = concat!("What `", stringify!($function), " = ..` may be.")]
-        #[diagnostic::on_unimplemented(message = $message, label = $what)]
-        pub trait $name {
-            #[doc = concat!("The ", stringify!($function), ".")]
-            fn $to(&self) -> &$target;
-        }
-
-        #[doc = concat!("The ", stringify!($function), " that a call names.")]
-        pub fn $function<T: $name + ?Sized>(named: &T) -> &$target {
-            named.$to()
-        }
-
-        impl $name for $target {
-            fn $to(&self) -> &$target {
-                self
-            }
-        }
-
-        impl<T: $name + ?Sized> $name for &T {
-            fn $to(&self) -> &$target {
-                (**self).$to()
-            }
-        }
-
-        impl<T: $name + ?Sized> $name for &mut T {
-            fn $to(&self) -> &$target {
-                (**self).$to()
-            }
-        }
-
-        impl<T: $name + ?Sized> $name for std::sync::Arc<T> {
-            fn $to(&self) -> &$target {
-                (**self).$to()
-            }
-        }
-    };
+/// What `client = ..` may be.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no client",
+    label = "give an `IdentityClient`, or a reference or an `Arc` of one"
+)]
+pub trait AsClient {
+    /// The client.
+    fn as_client(&self) -> &IdentityClient;
 }
 
-named_by_a_call!(
-    AsClient,
-    client,
-    as_client,
-    IdentityClient,
-    "give an `IdentityClient`, or a reference or an `Arc` of one",
-    "`{Self}` is no client"
-);
-named_by_a_call!(
-    AsContext,
-    context,
-    as_context,
-    RequestContext,
-    "give a `RequestContext`, or a reference or an `Arc` of one",
-    "`{Self}` is no context of a request"
-);
+/// The client that a call names.
+pub fn client<T: AsClient + ?Sized>(named: &T) -> &IdentityClient {
+    named.as_client()
+}
+
+impl AsClient for IdentityClient {
+    fn as_client(&self) -> &IdentityClient {
+        self
+    }
+}
+
+impl<T: AsClient + ?Sized> AsClient for &T {
+    fn as_client(&self) -> &IdentityClient {
+        (**self).as_client()
+    }
+}
+
+impl<T: AsClient + ?Sized> AsClient for &mut T {
+    fn as_client(&self) -> &IdentityClient {
+        (**self).as_client()
+    }
+}
+
+impl<T: AsClient + ?Sized> AsClient for Arc<T> {
+    fn as_client(&self) -> &IdentityClient {
+        (**self).as_client()
+    }
+}
+
+/// What `context = ..` may be.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no context of a request",
+    label = "give a `RequestContext`, or a reference or an `Arc` of one"
+)]
+pub trait AsContext {
+    /// The context.
+    fn as_context(&self) -> &RequestContext;
+}
+
+/// The context that a call names.
+pub fn context<T: AsContext + ?Sized>(named: &T) -> &RequestContext {
+    named.as_context()
+}
+
+impl AsContext for RequestContext {
+    fn as_context(&self) -> &RequestContext {
+        self
+    }
+}
+
+impl<T: AsContext + ?Sized> AsContext for &T {
+    fn as_context(&self) -> &RequestContext {
+        (**self).as_context()
+    }
+}
+
+impl<T: AsContext + ?Sized> AsContext for &mut T {
+    fn as_context(&self) -> &RequestContext {
+        (**self).as_context()
+    }
+}
+
+impl<T: AsContext + ?Sized> AsContext for Arc<T> {
+    fn as_context(&self) -> &RequestContext {
+        (**self).as_context()
+    }
+}
