@@ -50,9 +50,18 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     server.block_on(emulator.shutdown());
 }
 
-#[expect(clippy::disallowed_methods, reason = "the baseline is a bare client")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the baseline is a bare client, with the time-outs that any agent would set"
+)]
 async fn bare_client(access: &identity_emulator::AgentBaseHandle) -> (reqwest::Client, String) {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(15))
+        .build()
+        .unwrap();
     let secret = identity_client::ApiKey::new(access.client_secret().clone()).unwrap();
     let answer = http
         .post(access.token_url())
