@@ -82,6 +82,8 @@ struct Refusal {
     first: Moment,
     /// Set when the fresh credential was refused as well.
     again: Option<Moment>,
+    /// The user was asked anew because of it.
+    asked: bool,
 }
 
 /// What the cache knows of a key.
@@ -116,15 +118,14 @@ impl Cache {
     pub(crate) fn lookup(&self, key: &KeyRef<'_>, now: Moment) -> Lookup {
         let mut state = self.lock();
         let Some((request, slot)) = state.slots.get(key) else { return Lookup::Missing };
-        if let Some(rest) = slot.refusal.and_then(|refusal| refusal.rest(now)) {
-            return Lookup::Refused(rest);
-        }
-        let Some(kept) = &mut slot.kept else { return Lookup::Missing };
-        let age = now.since(&kept.since);
-        if age >= kept.life {
+        let Some(kept) = slot.kept.as_mut().filter(|kept| now.since(&kept.since) < kept.life) else {
             slot.kept = None;
-            return Lookup::Missing;
-        }
+            // A consent that is under way is the way out of the refusal.
+            let way_out = slot.pending.is_some() || slot.is_under_way();
+            let rest = slot.refusal.and_then(|refusal| refusal.rest(now)).filter(|_| !way_out);
+            return rest.map_or(Lookup::Missing, Lookup::Refused);
+        };
+        let age = now.since(&kept.since);
         if age + kept.window < kept.life || kept.rest_until.is_some_and(|until| now.since(&until).is_zero()) {
             return Lookup::Fresh(kept.credential.clone());
         }
@@ -332,8 +333,15 @@ impl Cache {
         slot.clear(next(counter));
         slot.refusal = Some(match slot.refusal {
             Some(refusal) if now.since(&refusal.first) < REFUSAL_REST => Refusal { again: Some(now), ..refusal },
-            _ => Refusal { first: now, again: None },
+            _ => Refusal { first: now, again: None, asked: false },
         });
+    }
+
+    /// Takes it on the caller to ask the user anew, now that the fresh credential was refused, too; once a refusal.
+    pub(crate) fn claim_asking(&self, request: &CredentialRequest) -> bool {
+        let mut state = self.lock();
+        let refusal = state.slots.get(&KeyRef::of(request)).and_then(|(_, slot)| slot.refusal.as_mut());
+        refusal.is_some_and(|refusal| !std::mem::replace(&mut refusal.asked, true))
     }
 
     fn make_room(&self, state: &mut State) {

@@ -115,9 +115,9 @@ impl Error {
     /// Tells the client that the service refused this credential (typically with 401), and makes the error to return.
     ///
     /// The credential is forgotten, unless a newer one has already taken its place, and the next request for it asks the
-    /// platform once and hands out what it answers. If that one is refused as well within a minute, requests for it fail
-    /// with this kind of error until the minute is over: asking again and again would not help, and the service might
-    /// lock the account.
+    /// platform once and hands out what it answers. If that one is refused as well within a minute, a user is asked for
+    /// consent anew, once. After that, and for the agent's own credentials at once, requests fail with this kind of error
+    /// until the minute is over: asking again and again would not help, and the service might lock the account.
     ///
     /// ```
     /// # use identity_client::{AccessToken, Error};

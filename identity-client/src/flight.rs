@@ -36,6 +36,13 @@ pub(crate) async fn fly(client: &Arc<Inner>, request: &Arc<CredentialRequest>) -
     flight.await
 }
 
+/// The service refused what the platform holds, and what it holds anew: the user has to agree again.
+pub(crate) async fn ask_anew(client: &Arc<Inner>, request: &Arc<CredentialRequest>) -> Landing {
+    let mut forced = Arc::clone(request);
+    Arc::make_mut(&mut forced).options.force = true;
+    fly(client, &forced).await
+}
+
 async fn land(
     client: &Arc<Inner>,
     request: &Arc<CredentialRequest>,

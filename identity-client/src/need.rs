@@ -15,7 +15,7 @@ use crate::{
     credential::{Credential, CredentialKind},
     credential_request::{ConsentOptions, CredentialRequest, Flow, KeyRef, Scopes},
     error::{Error, ErrorKind},
-    flight::{fly, renew_ahead, still_refused},
+    flight::{ask_anew, fly, renew_ahead, still_refused},
     flow_lookup::FlowLookup,
     name::ProviderName,
     principal::User,
@@ -238,6 +238,9 @@ impl<'a> Need<'a> {
                 Lookup::Ageing(credential, request) => {
                     renew_ahead(client, &request);
                     return (Source::Cache, Ok(Acquired::Ready(credential)));
+                }
+                Lookup::Refused(_) if request.user().is_some() && client.cache.claim_asking(request) => {
+                    return (Source::Platform, ask_anew(client, request).await);
                 }
                 Lookup::Refused(rest) => return (Source::Cache, Err(still_refused(request, rest))),
                 Lookup::Missing => {}

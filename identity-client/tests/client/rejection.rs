@@ -1,6 +1,6 @@
-use identity_client::{Error, ErrorKind};
+use identity_client::{Error, ErrorKind, PendingAuthorization};
 
-use crate::support::{Fake, HandClock, Script, secs};
+use crate::support::{Fake, HandClock, Script, secs, user};
 
 #[tokio::test]
 async fn a_refused_credential_is_forgotten_fetched_once_and_handed_out_fresh() {
@@ -66,4 +66,30 @@ async fn the_rest_ends_by_itself() {
 async fn a_credential_without_a_client_can_be_refused_too() {
     let key = identity_client::ApiKey::new("loose").unwrap();
     assert_eq!(Error::credential_rejected(&key).kind(), ErrorKind::Unauthenticated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_is_asked_anew_once_and_never_in_a_loop() {
+    let fake = Fake::new();
+    let client = fake.client();
+    let alice = user("alice");
+    let ask = || {
+        let request = client.access_token("google").with_scopes(["calendar"]).for_user(&alice);
+        request.on_auth_url(|_: PendingAuthorization| ()).into_future()
+    };
+    for _ in 0..2 {
+        drop(Error::credential_rejected(&ask().await.unwrap()));
+    }
+    assert_eq!((fake.acquired(), fake.forced()), (2, 0));
+    fake.then(Script::Slowly(secs(1))).then(Script::NeedsConsent);
+    fake.then_poll(Script::NeedsConsent).then_poll(Script::Issue(None));
+    let (one, two) = tokio::join!(ask(), ask());
+    let consented = one.unwrap();
+    assert_eq!(consented.expose_secret(), two.unwrap().expose_secret());
+    assert_eq!((fake.acquired(), fake.forced()), (3, 1), "refused twice: the user is asked, once for all who wait");
+    ask().await.unwrap();
+    assert_eq!(fake.acquired(), 3);
+    drop(Error::credential_rejected(&consented));
+    let error = ask().await.unwrap_err();
+    assert_eq!((error.kind(), fake.acquired()), (ErrorKind::Unauthenticated, 3), "refused even so: no second consent");
 }

@@ -38,6 +38,7 @@ struct State {
     polls: Mutex<VecDeque<Script>>,
     flow: Mutex<Result<Flow, ErrorKind>>,
     acquired: AtomicU64,
+    forced: AtomicU64,
     polled: AtomicU64,
     looked_up: AtomicU64,
     /// Requests that were begun and neither answered nor dropped.
@@ -54,6 +55,7 @@ impl Fake {
             polls: Mutex::default(),
             flow: Mutex::new(Ok(Flow::MachineToMachine)),
             acquired: AtomicU64::new(0),
+            forced: AtomicU64::new(0),
             polled: AtomicU64::new(0),
             looked_up: AtomicU64::new(0),
             under_way: AtomicU64::new(0),
@@ -94,6 +96,10 @@ impl Fake {
 
     pub fn acquired(&self) -> u64 {
         self.0.acquired.load(Ordering::SeqCst)
+    }
+
+    pub fn forced(&self) -> u64 {
+        self.0.forced.load(Ordering::SeqCst)
     }
 
     pub fn polled(&self) -> u64 {
@@ -200,6 +206,7 @@ impl Platform for Fake {
 
     async fn acquire(&self, request: &CredentialRequest) -> Result<Acquired<Issued>, Error> {
         let nth = self.0.acquired.fetch_add(1, Ordering::SeqCst) + 1;
+        self.0.forced.fetch_add(u64::from(request.options().force), Ordering::SeqCst);
         let user = match request.principal() {
             Principal::User(user) => Some(user),
             _ => None,
