@@ -136,7 +136,7 @@ impl Fake {
                 str::to_owned,
             ),
             session: Some(format!("secret-session-{}", self.acquired())),
-            custom_state: None,
+            custom_state: request.options().custom_state.clone(),
             custom_parameters: Vec::new(),
             started_at,
             expires_at: self.0.session_lifetime.lock().unwrap().map(|lifetime| started_at + lifetime),
