@@ -39,6 +39,8 @@ pub struct Receipt<'a> {
     pub source: Source,
     /// How it went.
     pub outcome: Outcome,
+    /// Whether the consent behind a released credential was shown to be its user's own; nothing if none was released.
+    pub bound: Option<Bound>,
     /// How long the caller waited, in milliseconds.
     #[serde(rename = "waited_ms", serialize_with = "milliseconds")]
     pub waited: Duration,
@@ -68,6 +70,32 @@ pub enum Outcome {
     ConsentRequired,
     /// It was refused, or something failed.
     Failed(#[serde(serialize_with = "kind_name")] ErrorKind),
+}
+
+/// Whether the consent behind a credential was shown to be that of the user whom it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Bound {
+    /// Nobody was asked: it is the agent's own, or the platform held it already.
+    NotNeeded,
+    /// Its user came back from the consent, see [`SessionBinding`](crate::SessionBinding).
+    Confirmed,
+    /// The platform itself checks who agrees.
+    ByPlatform,
+    /// Nobody checked who agreed.
+    Unbound,
+}
+
+impl Bound {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotNeeded => "not_needed",
+            Self::Confirmed => "confirmed",
+            Self::ByPlatform => "by_platform",
+            Self::Unbound => "unbound",
+        }
+    }
 }
 
 fn epoch_seconds<S: serde::Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
@@ -157,6 +185,7 @@ impl AuditSink for TracingAudit {
             scopes = receipt.scopes.join(" "),
             source = match receipt.source { Source::Cache => "cache", Source::Platform => "platform" },
             outcome,
+            bound = receipt.bound.map(Bound::as_str),
             waited_ms = u64::try_from(receipt.waited.as_millis()).unwrap_or(u64::MAX),
             request_id = receipt.request_id,
             "credential requested"

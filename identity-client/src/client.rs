@@ -2,12 +2,13 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, OnceLock, Weak, atomic::AtomicBool},
     time::Duration,
 };
 
 use crate::{
     audit::AuditSink,
+    binding::SessionBinding,
     cache::Cache,
     clock::{Clock, SystemClock},
     consent::{DEFAULT_CONSENT_TIMEOUT, PendingAuthorization, Prompt, PromptOutcome, prompt_fn},
@@ -46,6 +47,9 @@ pub(crate) struct Inner {
     pub(crate) prompt: Option<Box<dyn Prompt>>,
     pub(crate) unknown_lifetime: Duration,
     pub(crate) consent_timeout: Duration,
+    pub(crate) binding: Option<SessionBinding>,
+    /// Nobody has yet been told that consents are not bound, and nobody has said that they know.
+    pub(crate) warn_unbound: AtomicBool,
 }
 
 static INSTALLED: OnceLock<IdentityClient> = OnceLock::new();
@@ -197,6 +201,8 @@ pub struct IdentityClientBuilder {
     consent_timeout: Duration,
     cache_capacity: u32,
     seed: Option<u64>,
+    binding: Option<SessionBinding>,
+    unbound_reason: Option<String>,
 }
 
 impl Default for IdentityClientBuilder {
@@ -210,6 +216,8 @@ impl Default for IdentityClientBuilder {
             consent_timeout: DEFAULT_CONSENT_TIMEOUT,
             cache_capacity: 16_384,
             seed: None,
+            binding: None,
+            unbound_reason: None,
         }
     }
 }
@@ -256,6 +264,22 @@ impl IdentityClientBuilder {
         self
     }
 
+    /// Releases what a user agreed to only once that user has come back from the consent. Give the same binding to what
+    /// serves the return URL; see [`SessionBinding`]. Default: none, and whoever opens a link connects their account with
+    /// the user it was made for.
+    pub fn with_session_binding(mut self, binding: SessionBinding) -> Self {
+        self.binding = Some(binding);
+        self
+    }
+
+    /// Says that consents need not be bound to the user who began them, and why: for example that one person alone uses the
+    /// agent. Without this and without a [`SessionBinding`], a client warns once when the first such consent begins. Receipts
+    /// say `unbound` either way.
+    pub fn accept_unbound_consent(mut self, reason: impl Into<String>) -> Self {
+        self.unbound_reason = Some(reason.into());
+        self
+    }
+
     /// How many credentials are kept at most; what was used longest ago goes first. Default: 16,384.
     pub fn with_cache_capacity(mut self, entries: u32) -> Self {
         self.cache_capacity = entries;
@@ -291,6 +315,15 @@ impl IdentityClientBuilder {
                 "give one between a moment and an hour; not to wait at all is `Wait::Return` on the call",
             ));
         }
+        if let Some(reason) = &self.unbound_reason {
+            if reason.trim().is_empty() || self.binding.is_some() {
+                return Err(BuildError::broken(
+                    "unbound consent was accepted without a reason, or beside a session binding",
+                    "say in a few words why nobody else can open a user's link, or leave `accept_unbound_consent` out",
+                ));
+            }
+            tracing::info!(%reason, "consents are not bound to the user who began them");
+        }
         let random = self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         Ok(IdentityClient(Arc::new(Inner {
             platform,
@@ -301,6 +334,8 @@ impl IdentityClientBuilder {
             prompt: self.prompt,
             unknown_lifetime: self.unknown_lifetime,
             consent_timeout: self.consent_timeout,
+            warn_unbound: AtomicBool::new(self.unbound_reason.is_none()),
+            binding: self.binding,
         })))
     }
 }

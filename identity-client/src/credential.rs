@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audit::Bound,
     client::Inner as ClientInner,
     credential_request::CredentialRequest,
     error::Error,
@@ -52,6 +53,7 @@ pub(crate) struct Origin {
     pub(crate) client: Weak<ClientInner>,
     pub(crate) request: Arc<CredentialRequest>,
     pub(crate) generation: u64,
+    pub(crate) bound: Bound,
 }
 
 struct Released {
@@ -261,6 +263,12 @@ impl Credential {
             CredentialKind::ApiKey => Self::ApiKey(ApiKey(released)),
             CredentialKind::AccessToken => Self::AccessToken(AccessToken(released)),
         })
+    }
+
+    /// Whether the consent behind it was shown to be its user's own.
+    pub(crate) fn bound(&self) -> Option<Bound> {
+        let (Self::ApiKey(ApiKey(released)) | Self::AccessToken(AccessToken(released))) = self;
+        released.origin.as_ref().map(|origin| origin.bound)
     }
 }
 

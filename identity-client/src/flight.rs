@@ -10,6 +10,7 @@ use crate::{
     credential::{Credential, Origin},
     credential_request::CredentialRequest,
     error::{Error, ErrorKind},
+    gate,
     platform::Issued,
     waiting,
 };
@@ -52,15 +53,16 @@ async fn land(
     let asked = match under_way {
         // Go on with the consent that is under way instead of sending the user a second link.
         Some(pending) => match waiting::ask_once(client, pending).await {
-            Err(error) if error.kind() == ErrorKind::AuthorizationExpired => client.platform.acquire(request).await?,
+            Err(error) if error.kind() == ErrorKind::AuthorizationExpired => gate::acquire(client, request).await?,
             asked => asked?,
         },
-        None => client.platform.acquire(request).await?,
+        None => gate::acquire(client, request).await?,
     };
     match asked {
         Acquired::Ready(issued) => keep(client, request, epoch, issued).map(Acquired::Ready),
         Acquired::NeedsConsent(pending) => {
             authorization_url::inspect(pending.authorization_url())?;
+            gate::enter(client, &pending)?;
             client.cache.keep_pending(request, epoch, &pending);
             Ok(Acquired::NeedsConsent(pending))
         }
@@ -81,8 +83,12 @@ pub(crate) fn keep(
     let life = issued.lifetime.unwrap_or(client.unknown_lifetime);
     let expires_at = issued.lifetime.and_then(|lifetime| now.wall.checked_add(lifetime));
     let arrival = client.cache.arrival(now, life);
-    let origin =
-        Origin { client: Arc::downgrade(client), request: Arc::clone(request), generation: arrival.generation };
+    let origin = Origin {
+        client: Arc::downgrade(client),
+        request: Arc::clone(request),
+        generation: arrival.generation,
+        bound: issued.bound,
+    };
     let credential = Credential::released(issued.kind, issued.secret, expires_at, issued.scopes, origin)
         .map_err(|_| Error::protocol("the platform answered with an empty credential").about(request.provider()))?;
     if !life.is_zero() {

@@ -64,6 +64,7 @@ extern crate self as identity_client;
 
 mod audit;
 mod authorization_url;
+mod binding;
 mod cache;
 mod client;
 mod clock;
@@ -76,6 +77,7 @@ mod env;
 mod error;
 mod flight;
 mod flow_lookup;
+mod gate;
 mod inject;
 mod lru;
 mod name;
@@ -96,7 +98,8 @@ pub mod __private;
 #[cfg(feature = "agentbase")]
 pub mod agentbase;
 
-pub use audit::{AuditSink, JsonLinesAudit, Outcome, Receipt, Source, TracingAudit};
+pub use audit::{AuditSink, Bound, JsonLinesAudit, Outcome, Receipt, Source, TracingAudit};
+pub use binding::{BindingRefusal, Confirmed, Departure, SessionBinding};
 pub use client::{IdentityClient, IdentityClientBuilder, Requestable};
 pub use clock::{Clock, Moment, SystemClock};
 pub use consent::{

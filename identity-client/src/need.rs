@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tracing::Instrument as _;
 
 use crate::{
-    audit::{Outcome, Receipt, Source},
+    audit::{Bound, Outcome, Receipt, Source},
     cache::{Landing, Lookup},
     client::{IdentityClient, Inner},
     clock::Moment,
@@ -161,7 +161,7 @@ impl<'a> Need<'a> {
             Lookup::Refused(_) | Lookup::Missing => return None,
         };
         let context = self.contexts(task.as_ref()).next();
-        receipt(client, &key, flow, context, Source::Cache, Outcome::Released, (now, now));
+        receipt(client, &key, flow, context, (Source::Cache, Outcome::Released, credential.bound()), (now, now));
         tracing::trace!(provider = self.provider, credential = self.credential.as_str(), "credential from the cache");
         Some(credential)
     }
@@ -174,7 +174,11 @@ impl<'a> Need<'a> {
         match Box::pin(self.ask()).await? {
             (_, _, Acquired::Ready(credential)) => Ok(credential),
             (client, request, Acquired::NeedsConsent(pending)) => {
-                Box::pin(waiting::consent(self, client.inner(), &request, pending)).await
+                let client = client.inner();
+                let begun = client.clock.now();
+                let waited = Box::pin(waiting::consent(self, client, &request, pending)).await;
+                self.receipt_of_wait(client, &request, begun, &waited);
+                waited
             }
         }
     }
@@ -212,18 +216,32 @@ impl<'a> Need<'a> {
             outcome = tracing::field::Empty,
         );
         let (source, landing) = self.look_or_fly(inner, &key, &request).instrument(span.clone()).await;
-        let outcome = match &landing {
-            Ok(Acquired::Ready(_)) => Outcome::Released,
-            Ok(Acquired::NeedsConsent(_)) => Outcome::ConsentRequired,
-            Err(error) => Outcome::Failed(error.kind()),
-        };
+        let (outcome, bound) = outcome(&landing);
         span.record("source", tracing::field::debug(source)).record("outcome", tracing::field::debug(outcome));
-        receipt(inner, &key, flow, context, source, outcome, (begun, inner.clock.now()));
+        receipt(inner, &key, flow, context, (source, outcome, bound), (begun, inner.clock.now()));
         if self.flow.is_none() && landing.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             // It was there when its kind was looked up: look again next time.
             inner.flows.forget(self.provider);
         }
         landing.map(|acquired| (client, request, acquired))
+    }
+
+    /// The end of a wait for consent is a release, or a refusal, of its own.
+    fn receipt_of_wait(
+        &self,
+        client: &Inner,
+        request: &CredentialRequest,
+        begun: Moment,
+        waited: &Result<Credential, Error>,
+    ) {
+        let task = RequestContext::current();
+        let context = self.contexts(task.as_ref()).next();
+        let landing = waited.clone().map(Acquired::Ready);
+        let (outcome, bound) = outcome(&landing);
+        if !matches!(outcome, Outcome::Failed(ErrorKind::AuthorizationRequired)) {
+            let times = (begun, client.clock.now());
+            receipt(client, &KeyRef::of(request), request.flow(), context, (Source::Platform, outcome, bound), times);
+        }
     }
 
     async fn look_or_fly(
@@ -302,13 +320,20 @@ impl<'a> Need<'a> {
     }
 }
 
-fn receipt(
+pub(crate) fn outcome(landing: &Landing) -> (Outcome, Option<Bound>) {
+    match landing {
+        Ok(Acquired::Ready(credential)) => (Outcome::Released, credential.bound()),
+        Ok(Acquired::NeedsConsent(_)) => (Outcome::ConsentRequired, None),
+        Err(error) => (Outcome::Failed(error.kind()), None),
+    }
+}
+
+pub(crate) fn receipt(
     client: &Inner,
     key: &KeyRef<'_>,
     flow: Flow,
     context: Option<&RequestContext>,
-    source: Source,
-    outcome: Outcome,
+    (source, outcome, bound): (Source, Outcome, Option<Bound>),
     (begun, ended): (Moment, Moment),
 ) {
     let Some(sink) = &client.audit else { return };
@@ -332,6 +357,7 @@ fn receipt(
         scopes,
         source,
         outcome,
+        bound,
         waited: ended.since(&begun),
         request_id: context.and_then(RequestContext::request_id),
     });

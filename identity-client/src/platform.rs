@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
 use crate::{
+    audit::Bound,
     consent::{Acquired, PendingAuthorization, Polled},
     credential::CredentialKind,
     credential_request::{CredentialRequest, Flow},
@@ -106,19 +107,21 @@ pub struct Issued {
     pub(crate) secret: SecretString,
     pub(crate) lifetime: Option<Duration>,
     pub(crate) scopes: Vec<Scope>,
+    /// Set by the client, which knows how it came by it.
+    pub(crate) bound: Bound,
 }
 
 impl Issued {
     /// An API key.
     #[must_use]
     pub fn api_key(secret: SecretString) -> Self {
-        Self { kind: CredentialKind::ApiKey, secret, lifetime: None, scopes: Vec::new() }
+        Self { kind: CredentialKind::ApiKey, secret, lifetime: None, scopes: Vec::new(), bound: Bound::NotNeeded }
     }
 
     /// An access token of type Bearer.
     #[must_use]
     pub fn access_token(secret: SecretString) -> Self {
-        Self { kind: CredentialKind::AccessToken, secret, lifetime: None, scopes: Vec::new() }
+        Self { kind: CredentialKind::AccessToken, secret, lifetime: None, scopes: Vec::new(), bound: Bound::NotNeeded }
     }
 
     /// How long it is valid from now, if the platform says so. It is never found out from the credential.

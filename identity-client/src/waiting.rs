@@ -3,14 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    cache::Lookup,
+    audit::Source,
+    cache::{Landing, Lookup},
     client::Inner,
-    consent::{Acquired, PendingAuthorization, Polled, Prompt, Wait},
+    consent::{Acquired, PendingAuthorization, Prompt, Wait},
+    context::RequestContext,
     credential::Credential,
     credential_request::{CredentialRequest, KeyRef},
     error::{Error, ErrorKind},
     flight::keep,
-    need::Need,
+    gate::{self, Passage},
+    need::{Need, outcome, receipt},
     platform::Issued,
     poll::{Answer, PollMachine, Step},
 };
@@ -28,7 +31,7 @@ pub(crate) async fn consent(
     let timeout = need.timeout.unwrap_or(client.consent_timeout);
     let deadline = tokio::time::Instant::from_std(client.clock.now().steady) + timeout;
     let told = tell(need.prompt.or(client.prompt.as_deref()), client, request, &pending);
-    let told = tokio::time::timeout_at(deadline, told).await.map_err(|_| timed_out(&pending, timeout))??;
+    let told = tokio::time::timeout_at(deadline, told).await.map_err(|_| timed_out(client, &pending, timeout))??;
     match need.wait {
         Wait::Return => Err(required(pending)),
         Wait::Poll if !told => Err(required(pending).with_hint(
@@ -36,7 +39,7 @@ pub(crate) async fn consent(
         )),
         Wait::Poll => {
             let wait = wait(client, request, &pending);
-            tokio::time::timeout_at(deadline, wait).await.map_err(|_| timed_out(&pending, timeout))?
+            tokio::time::timeout_at(deadline, wait).await.map_err(|_| timed_out(client, &pending, timeout))?
         }
     }
 }
@@ -48,6 +51,21 @@ pub(crate) async fn resume(
     pending: PendingAuthorization,
     wait_for: Option<Duration>,
 ) -> Result<Acquired<Credential>, Error> {
+    let begun = client.clock.now();
+    let landing = Box::pin(go_on(client, request, pending, wait_for)).await;
+    let (outcome, bound) = outcome(&landing);
+    let (context, times) = (RequestContext::current(), (begun, client.clock.now()));
+    let what = (Source::Platform, outcome, bound);
+    receipt(client, &KeyRef::of(request), request.flow(), context.as_ref(), what, times);
+    landing
+}
+
+async fn go_on(
+    client: &Arc<Inner>,
+    request: &Arc<CredentialRequest>,
+    pending: PendingAuthorization,
+    wait_for: Option<Duration>,
+) -> Landing {
     let Some(timeout) = wait_for else {
         let asked = ask_once(client, pending).await.map_err(|error| error.about(request.provider()))?;
         return match asked {
@@ -56,7 +74,7 @@ pub(crate) async fn resume(
         };
     };
     let waited = tokio::time::timeout(timeout, wait(client, request, &pending)).await;
-    waited.map_err(|_| timed_out(&pending, timeout))?.map(Acquired::Ready)
+    waited.map_err(|_| timed_out(client, &pending, timeout))?.map(Acquired::Ready)
 }
 
 /// Whether the user has been told of this consent: by this call, or by one before it.
@@ -95,9 +113,10 @@ pub(crate) async fn ask_once(client: &Inner, pending: PendingAuthorization) -> R
     if pending.expires_at().is_some_and(|at| at <= client.clock.now().wall) {
         return Err(expired(&pending));
     }
-    Ok(match client.platform.poll(&pending).await? {
-        Polled::Ready(issued) => Acquired::Ready(issued),
-        Polled::Pending { .. } | Polled::SlowDown { .. } => Acquired::NeedsConsent(pending),
+    gate::enter(client, &pending)?;
+    Ok(match gate::poll(client, &pending).await? {
+        Passage::Released(issued) => Acquired::Ready(issued),
+        Passage::Shut | Passage::Pending(_) => Acquired::NeedsConsent(pending),
     })
 }
 
@@ -126,20 +145,21 @@ async fn poll(
     epoch: u64,
     pending: &PendingAuthorization,
 ) -> Result<Credential, Error> {
+    gate::enter(client, pending)?;
     let begun = client.clock.now();
     let left = pending.expires_at().map_or(LONGEST_WAIT, |at| at.duration_since(begun.wall).unwrap_or_default());
     let mut machine = PollMachine::new(left.min(LONGEST_WAIT), None);
     let mut step = machine.start();
     while let Step::AskAfter(gap) = step {
-        tokio::time::sleep(gap).await;
+        gate::sleep(client, pending, gap).await?;
         // A call that does not wait may have asked meanwhile, and got it.
         if let Lookup::Fresh(credential) = client.cache.lookup(&KeyRef::of(request), client.clock.now()) {
             return Ok(credential);
         }
-        let answer = match client.platform.poll(pending).await {
-            Ok(Polled::Ready(issued)) => return keep(client, request, epoch, issued),
-            Ok(Polled::Pending { interval }) => Answer::Pending { interval },
-            Ok(Polled::SlowDown { interval }) => Answer::SlowDown { interval },
+        let answer = match gate::poll(client, pending).await {
+            Ok(Passage::Released(issued)) => return keep(client, request, epoch, issued),
+            Ok(Passage::Shut) => Answer::Pending { interval: None },
+            Ok(Passage::Pending(answer)) => answer,
             Err(error) if error.is_retryable() => {
                 tracing::debug!(kind = ?error.kind(), "no answer about a pending consent; asking again later");
                 Answer::Unreachable { retry_after: error.retry_after() }
@@ -148,7 +168,7 @@ async fn poll(
         };
         step = machine.after(answer, client.clock.now().since(&begun));
     }
-    Err(expired(pending))
+    Err(if gate::is_held_back(client, pending) { gate::never_came_back(pending) } else { expired(pending) })
 }
 
 fn expired(pending: &PendingAuthorization) -> Error {
@@ -168,7 +188,19 @@ fn required(pending: PendingAuthorization) -> Error {
     .with_hint("send the user to `pending().authorization_url()`, then call again or `resume` the pending")
 }
 
-fn timed_out(pending: &PendingAuthorization, timeout: Duration) -> Error {
+fn timed_out(client: &Inner, pending: &PendingAuthorization, timeout: Duration) -> Error {
+    if gate::is_held_back(client, pending) {
+        return Error::new(
+            ErrorKind::AuthorizationTimedOut,
+            format!(
+                "a consent for provider `{}` was given, but its user did not come back through the return URL",
+                pending.provider()
+            ),
+        )
+        .with_pending(vec![pending.clone()])
+        .with_hint(gate::COME_BACK)
+        .with_retryable(true);
+    }
     let given =
         if timeout.subsec_millis() == 0 { format!("{} seconds", timeout.as_secs()) } else { format!("{timeout:?}") };
     Error::new(

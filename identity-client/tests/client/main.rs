@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and is read as a whole"
 )]
 
+mod binding;
 mod cache;
 mod consent;
 mod principals;

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -45,6 +45,7 @@ struct State {
     under_way: AtomicU64,
     session_lifetime: Mutex<Option<Duration>>,
     link: Mutex<Option<&'static str>>,
+    can_force: AtomicBool,
 }
 
 impl Fake {
@@ -61,6 +62,7 @@ impl Fake {
             under_way: AtomicU64::new(0),
             session_lifetime: Mutex::new(None),
             link: Mutex::new(None),
+            can_force: AtomicBool::new(false),
         }))
     }
 
@@ -92,6 +94,11 @@ impl Fake {
 
     pub fn set_link(&self, link: &'static str) {
         *self.0.link.lock().unwrap() = Some(link);
+    }
+
+    /// The platform asks again when it is told to.
+    pub fn set_can_force(&self) {
+        self.0.can_force.store(true, Ordering::SeqCst);
     }
 
     pub fn acquired(&self) -> u64 {
@@ -142,7 +149,7 @@ impl Fake {
                 str::to_owned,
             ),
             session: Some(format!("secret-session-{}", self.acquired())),
-            custom_state: None,
+            custom_state: request.options().custom_state.clone(),
             custom_parameters: Vec::new(),
             started_at,
             expires_at: self.0.session_lifetime.lock().unwrap().map(|lifetime| started_at + lifetime),
@@ -190,7 +197,9 @@ impl Platform for Fake {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none()
+        let mut capabilities = Capabilities::none();
+        capabilities.force_authentication = self.0.can_force.load(Ordering::SeqCst);
+        capabilities
     }
 
     fn check(&self, _: &CredentialRequest) -> Result<(), Error> {

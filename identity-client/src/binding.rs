@@ -1,0 +1,401 @@
+//! Session binding: whoever finishes a consent must be shown to be whoever began it, before the credential can be used.
+//!
+//! A platform without an operation that completes a consent gives the credential to the agent as soon as *somebody* has
+//! agreed. Whoever begins a flow and sends the link to another person would get that person's account. So the client sends
+//! an unguessable state with every consent, holds the credential back, and releases it once the state has come back through
+//! the return URL in a browser where the user of the flow is signed in.
+//!
+//! What is under way is kept in [`registry`]; the client's side of it is in `gate.rs`.
+
+mod registry;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
+
+pub(crate) use self::registry::Standing;
+use self::registry::{Digest, Registry};
+use crate::{
+    authorization_url,
+    clock::{Clock, Moment, SystemClock},
+    consent::PendingAuthorization,
+    credential::CredentialKind,
+    credential_request::CredentialRequest,
+    error::{Error, ErrorKind},
+    name::ProviderName,
+    platform::Description,
+    principal::User,
+};
+
+/// How many consents may be under way at once in one process.
+const CAPACITY: usize = 10_000;
+
+/// 128 bits in base64: what an application's own state must have at least.
+const SHORTEST_STATE: usize = 22;
+
+/// Nothing genuine is longer, so nothing longer is hashed.
+const LONGEST_STATE: usize = 512;
+
+/// Who began which consent, and whether they came back from it.
+///
+/// Give one to the client with [`with_session_binding`](crate::IdentityClientBuilder::with_session_binding) and the same one
+/// to what serves the return URL (`identity_runtime::ReturnUrlRouter`, or a route of your own that calls
+/// [`confirm`](Self::confirm)). Clones are one binding.
+///
+/// With a binding, the client sends a `custom_state` of its own with each consent. A state that the application gives
+/// instead must be unguessable and fresh for each consent, and nothing but the return URL may learn it.
+///
+/// **What it remembers.** A consent that was begun and not confirmed leaves a doubt on that user's credentials from that
+/// provider: should the platform hand one out later as "granted already", it may be another person's, so the client has the
+/// user asked again. Doubts live as long as the process. [`refusing_earlier_grants`](Self::refusing_earlier_grants) covers
+/// what was granted before it started.
+///
+/// **What it needs.** The return URL must be this application's, and the platform must hand `custom_state` back there as the
+/// parameter `state`.
+#[derive(Clone)]
+pub struct SessionBinding(Arc<Shared>);
+
+struct Shared {
+    registry: Mutex<Registry>,
+    clock: Box<dyn Clock>,
+}
+
+/// A consent that its own user came back from.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Confirmed {
+    /// Which provider the user has connected.
+    pub provider: ProviderName,
+    /// What the agent gets of it.
+    pub credential: CredentialKind,
+}
+
+/// A consent that its own user sets out for; see [`SessionBinding::begin`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Departure {
+    pending: PendingAuthorization,
+    /// What the browser keeps in a cookie until it comes back, and nobody else may see.
+    pub browser_proof: SecretString,
+}
+
+impl Departure {
+    /// Where to send the browser, byte for byte.
+    #[must_use]
+    pub fn authorization_url(&self) -> &str {
+        self.pending.authorization_url()
+    }
+}
+
+/// Why a consent was not confirmed, or not begun. A page should tell visitors one thing whichever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindingRefusal {
+    /// No consent of this state or handle is under way here: forged, over, or begun in a process that is gone and not
+    /// resumed. Nothing was changed.
+    #[error("no such consent is under way")]
+    Unknown,
+    /// It was confirmed or refused before. Nothing was changed.
+    #[error("the consent was confirmed or refused before")]
+    Used,
+    /// Another user than the one who began it. At the return URL this ends the flow: its link was passed on.
+    #[error("the consent was begun by another user")]
+    OtherUser,
+    /// The right user, but not in the browser that set out. Nothing was changed.
+    #[error("the consent was begun in another browser")]
+    OtherBrowser,
+    /// The authorization URL must not be opened. Nothing was changed.
+    #[error("the authorization URL cannot be opened")]
+    BadLink,
+}
+
+impl Default for SessionBinding {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SessionBinding {
+    /// A binding that knows of no consent yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_clock(SystemClock)
+    }
+
+    /// The same with a clock of your own, for tests.
+    #[must_use]
+    pub fn with_clock(clock: impl Clock) -> Self {
+        Self(Arc::new(Shared { registry: Mutex::new(Registry::new(CAPACITY)), clock: Box::new(clock) }))
+    }
+
+    /// Has every user asked once by this process, even if the platform holds a grant from before it started: such a grant
+    /// may come from a consent that nobody confirmed.
+    #[must_use]
+    pub fn refusing_earlier_grants(self) -> Self {
+        self.registry().doubt_everybody();
+        self
+    }
+
+    /// The opaque name of a consent for a link that an application shows instead of the authorization URL. It tells
+    /// nothing of the state. `None` if the consent has no state, and so cannot be bound.
+    #[must_use]
+    pub fn handle(pending: &PendingAuthorization) -> Option<String> {
+        let state = pending.parts().custom_state.as_deref()?;
+        Some(URL_SAFE_NO_PAD.encode(digest("flow", state)))
+    }
+
+    /// Lets the user of a consent set out for it. Changes nothing.
+    ///
+    /// # Errors
+    /// [`BindingRefusal::OtherUser`] if another user is signed in, whom the authorization URL must not be shown to.
+    pub fn begin(&self, handle: &str, signed_in: &User) -> Result<Departure, BindingRefusal> {
+        let mut name = [0_u8; 32];
+        let length = URL_SAFE_NO_PAD.decode_slice(handle, &mut name).map_err(|_| BindingRefusal::Unknown)?;
+        if length != name.len() {
+            return Err(BindingRefusal::Unknown);
+        }
+        let now = self.now();
+        let registry = self.registry();
+        let flow = registry.flow(&name, now).ok_or(BindingRefusal::Unknown)?;
+        if !same_user(flow.pending.user(), signed_in) {
+            return Err(BindingRefusal::OtherUser);
+        }
+        if *flow.standing.borrow() != Standing::Open {
+            return Err(BindingRefusal::Used);
+        }
+        let pending = flow.pending.clone();
+        drop(registry);
+        authorization_url::inspect(pending.authorization_url()).map_err(|_| BindingRefusal::BadLink)?;
+        let state = pending.parts().custom_state.as_deref().ok_or(BindingRefusal::Unknown)?;
+        let browser_proof = browser_proof(state).into();
+        Ok(Departure { pending, browser_proof })
+    }
+
+    /// Confirms a consent: `state` came back through the return URL, in a request of this signed-in user. Everything is
+    /// verified before anything is changed; a state is good for one confirmation.
+    ///
+    /// The caller sees to it that the browser is the one that set out, for example by the user's session cookie.
+    /// [`confirm_in_browser`](Self::confirm_in_browser) checks that too.
+    ///
+    /// # Errors
+    /// A [`BindingRefusal`]. [`OtherUser`](BindingRefusal::OtherUser) ends this flow, for its link was passed on.
+    pub fn confirm(&self, state: &str, signed_in: &User) -> Result<Confirmed, BindingRefusal> {
+        self.confirm_if(state, signed_in, |_| true)
+    }
+
+    /// As [`confirm`](Self::confirm), if the browser also shows the [`browser_proof`](Departure::browser_proof) that it
+    /// was given when it set out.
+    ///
+    /// # Errors
+    /// A [`BindingRefusal`].
+    pub fn confirm_in_browser(
+        &self,
+        state: &str,
+        signed_in: &User,
+        browser_proof: Option<&str>,
+    ) -> Result<Confirmed, BindingRefusal> {
+        let shown = browser_proof.unwrap_or_default();
+        self.confirm_if(state, signed_in, |state| same_text(&self::browser_proof(state), shown))
+    }
+
+    fn confirm_if(
+        &self,
+        state: &str,
+        signed_in: &User,
+        right_browser: impl FnOnce(&str) -> bool,
+    ) -> Result<Confirmed, BindingRefusal> {
+        if state.is_empty() || state.len() > LONGEST_STATE {
+            return Err(BindingRefusal::Unknown);
+        }
+        let name = digest("flow", state);
+        let now = self.now();
+        let mut registry = self.registry();
+        let flow = registry.flow(&name, now).ok_or(BindingRefusal::Unknown)?;
+        let known = flow.pending.parts().custom_state.as_deref().unwrap_or_default();
+        if !same_text(known, state) {
+            return Err(BindingRefusal::Unknown);
+        }
+        let (provider, credential) = (flow.pending.provider().clone(), flow.pending.credential());
+        if !same_user(flow.pending.user(), signed_in) {
+            // The state is genuine, so a consent of this flow ended in this other user's browser: also when it was
+            // confirmed before, what the platform holds now may be theirs.
+            let (begun_by, pending) = (flow.pending.user().clone(), flow.pending.clone());
+            registry.refuse(&name, now);
+            drop(registry);
+            tracing::warn!(
+                provider = %pending.provider(),
+                ?begun_by,
+                came_back = ?signed_in,
+                "a consent was finished by another user than began it; its credential will not be used"
+            );
+            return Err(BindingRefusal::OtherUser);
+        }
+        if *flow.standing.borrow() != Standing::Open {
+            return Err(BindingRefusal::Used);
+        }
+        if !right_browser(known) {
+            return Err(BindingRefusal::OtherBrowser);
+        }
+        registry.confirm(&name, now);
+        Ok(Confirmed { provider, credential })
+    }
+
+    /// A fresh state: 256 bits, 43 characters, which fits the 50 that AgentBase takes for delegated keys.
+    pub(crate) fn fresh_state() -> Result<String, Error> {
+        let mut bytes = [0_u8; 32];
+        getrandom::fill(&mut bytes).map_err(|_| {
+            Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes, so no consent can be begun")
+        })?;
+        Ok(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Knows a consent from here on; one that it knows already stays as it is.
+    pub(crate) fn register(&self, pending: &PendingAuthorization, platform: Description<'_>) -> Result<(), Error> {
+        let Some(state) = pending.parts().custom_state.as_deref() else {
+            return Err(Error::new(
+                ErrorKind::AuthorizationDenied,
+                "the pending consent has no state, so nobody can be shown to have come back from it",
+            )
+            .with_hint("call again: with a session binding every consent gets a state; this one was begun without"));
+        };
+        check_state(state)?;
+        let now = self.now();
+        let life = registry::life(pending, now).ok_or_else(|| {
+            Error::new(ErrorKind::AuthorizationExpired, "the consent was not confirmed while it could be")
+                .with_hint("call again: the user gets a new authorization URL")
+        })?;
+        let key = key(platform, pending.credential(), pending.provider(), pending.user());
+        self.registry().register(digest("flow", state), pending, key, now, life)
+    }
+
+    /// Where a consent stands that was registered, and a way to learn of changes.
+    pub(crate) fn watch(&self, pending: &PendingAuthorization) -> Option<watch::Receiver<Standing>> {
+        let now = self.now();
+        Some(self.registry().flow(&name(pending)?, now)?.standing.subscribe())
+    }
+
+    /// Notes that the platform has a credential for a consent, and says whether it may be used.
+    pub(crate) fn granted(&self, pending: &PendingAuthorization) -> Option<Standing> {
+        let now = self.now();
+        self.registry().granted(&name(pending)?, now)
+    }
+
+    /// Notes that the platform has none yet, although the user came back a while ago: then they did not come from a
+    /// consent that was given.
+    pub(crate) fn still_missing(&self, pending: &PendingAuthorization) {
+        let now = self.now();
+        if let Some(name) = name(pending)
+            && self.registry().refuse_if_premature(&name, now)
+        {
+            tracing::warn!(
+                provider = %pending.provider(),
+                "a browser came back before the consent was given; its credential will not be used"
+            );
+        }
+    }
+
+    /// Whether a credential is held back for this consent.
+    pub(crate) fn is_held_back(&self, pending: &PendingAuthorization) -> bool {
+        let now = self.now();
+        name(pending).is_some_and(|name| self.registry().flow(&name, now).is_some_and(registry::Flow::is_held_back))
+    }
+
+    /// The platform says that the consent failed: nothing was granted.
+    pub(crate) fn failed(&self, pending: &PendingAuthorization) {
+        if let Some(name) = name(pending) {
+            self.registry().failed(&name);
+        }
+    }
+
+    /// Whether what the platform holds for this request can be taken without a consent.
+    pub(crate) fn trusts(&self, platform: Description<'_>, request: &CredentialRequest) -> bool {
+        let Some(user) = request.user() else { return true };
+        let key = key(platform, request.credential(), request.provider(), user);
+        self.registry().trusts(&key)
+    }
+
+    fn now(&self) -> Moment {
+        self.0.clock.now()
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        // A panic elsewhere cannot leave the registry half changed, so a poisoned lock is taken over.
+        self.0.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Refuses a state that somebody could guess.
+pub(crate) fn check_state(state: &str) -> Result<(), Error> {
+    if (SHORTEST_STATE..=LONGEST_STATE).contains(&state.len()) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the custom state has {} bytes; with a session binding it needs {SHORTEST_STATE} to {LONGEST_STATE}, unguessable and fresh for each consent",
+        state.len()
+    ))
+    .with_hint("leave `custom_state` out: the client makes one"))
+}
+
+fn name(pending: &PendingAuthorization) -> Option<Digest> {
+    pending.parts().custom_state.as_deref().map(|state| digest("flow", state))
+}
+
+/// What a doubt is about. Scopes are not in it: a platform may answer a request for fewer scopes with a grant for more.
+fn key(platform: Description<'_>, credential: CredentialKind, provider: &ProviderName, user: &User) -> Digest {
+    let mut hash = Sha256::new();
+    let parts = [
+        platform.name,
+        platform.endpoint,
+        platform.agent_identity.as_str(),
+        credential.as_str(),
+        provider.as_str(),
+        user.id(),
+    ];
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// Made of the state, so that another process of the application can check it after a restart; it does not tell the state.
+fn browser_proof(state: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest("browser", state))
+}
+
+/// One digest a purpose: to know one is not to know another.
+fn digest(purpose: &str, state: &str) -> Digest {
+    Sha256::new()
+        .chain_update("identity-client ")
+        .chain_update(purpose)
+        .chain_update([0])
+        .chain_update(state)
+        .finalize()
+        .into()
+}
+
+/// Compares digests, so that the time it takes tells nothing of where or whether the lengths differ.
+fn same_text(left: &str, right: &str) -> bool {
+    digest("compare", left).ct_eq(&digest("compare", right)).into()
+}
+
+fn same_user(left: &User, right: &User) -> bool {
+    same_text(left.id(), right.id())
+}
+
+impl fmt::Debug for SessionBinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBinding").field("under_way", &self.registry().len()).finish_non_exhaustive()
+    }
+}
+
+/// Longer than a platform takes to know of a consent whose browser has come back.
+const GRACE: Duration = Duration::from_secs(30);

@@ -1,0 +1,232 @@
+//! The consents under way, and the doubts that unconfirmed ones leave. Pure: the caller has the lock and the clock.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::GRACE;
+use crate::{
+    clock::Moment,
+    consent::PendingAuthorization,
+    error::{Error, ErrorKind},
+};
+
+pub(super) type Digest = [u8; 32];
+
+/// Doubts about one user's credentials from one provider; past this, later ones stand for earlier ones.
+const DOUBTS_OF_ONE: usize = 8;
+
+/// Where a consent stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nobody has come back from it.
+    Open,
+    /// Its user has.
+    Confirmed,
+    /// Somebody else has; final.
+    Refused,
+}
+
+pub(super) struct Flow {
+    pub(super) pending: PendingAuthorization,
+    pub(super) standing: watch::Sender<Standing>,
+    /// The platform has a credential for it.
+    pub(super) granted: bool,
+    confirmed_at: Option<Moment>,
+    key: Digest,
+    begun: Moment,
+    life: Duration,
+}
+
+impl Flow {
+    pub(super) fn is_held_back(&self) -> bool {
+        self.granted && *self.standing.borrow() == Standing::Open
+    }
+
+    fn is_over(&self, now: Moment) -> bool {
+        now.since(&self.begun) >= self.life
+    }
+}
+
+/// A consent that may yet put another person's credential where this user's belongs, or has.
+struct Doubt {
+    flow: Digest,
+    /// From when on it cannot happen any more; whatever happened before stays.
+    since: Moment,
+    life: Duration,
+}
+
+pub(super) struct Registry {
+    flows: HashMap<Digest, Flow>,
+    doubts: HashMap<Digest, Vec<Doubt>>,
+    /// Whose user has come back from a consent. Only matters while everybody is doubted.
+    vouched: HashMap<Digest, Moment>,
+    doubts_everybody: bool,
+    capacity: usize,
+}
+
+/// How long a consent can still be confirmed: until the platform ends it, or an hour after it began. Measured from the
+/// pending itself, so that resuming it does not make it live longer. `None` if that is over.
+pub(super) fn life(pending: &PendingAuthorization, now: Moment) -> Option<Duration> {
+    let parts = pending.parts();
+    let latest = parts.started_at.checked_add(identity_grammar::MAX_WAIT)?;
+    let ends = parts.expires_at.map_or(latest, |at| at.min(latest));
+    // A clock that was set back must not give it more than it ever had.
+    let left = ends.duration_since(now.wall).ok()?.min(identity_grammar::MAX_WAIT);
+    (!left.is_zero()).then_some(left)
+}
+
+impl Registry {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            flows: HashMap::new(),
+            doubts: HashMap::new(),
+            vouched: HashMap::new(),
+            doubts_everybody: false,
+            capacity: capacity.max(1),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    pub(super) fn doubt_everybody(&mut self) {
+        self.doubts_everybody = true;
+    }
+
+    pub(super) fn flow(&self, name: &Digest, now: Moment) -> Option<&Flow> {
+        self.flows.get(name).filter(|flow| !flow.is_over(now))
+    }
+
+    fn flow_mut(&mut self, name: &Digest, now: Moment) -> Option<&mut Flow> {
+        self.flows.get_mut(name).filter(|flow| !flow.is_over(now))
+    }
+
+    pub(super) fn register(
+        &mut self,
+        name: Digest,
+        pending: &PendingAuthorization,
+        key: Digest,
+        now: Moment,
+        life: Duration,
+    ) -> Result<(), Error> {
+        if self.flows.len() >= self.capacity {
+            self.flows.retain(|_, flow| !flow.is_over(now));
+        }
+        let full = self.flows.len() >= self.capacity;
+        match self.flows.entry(name) {
+            Entry::Occupied(known) if known.get().pending == *pending => return Ok(()),
+            // Two consents of one state could not be told apart when somebody comes back.
+            Entry::Occupied(_) => {
+                return Err(Error::invalid("the custom state belongs to another consent")
+                    .with_hint("give each consent a fresh `custom_state`, or leave it out: the client makes one"));
+            }
+            // Throwing out a live one would let somebody end the consents of others by beginning many.
+            Entry::Vacant(_) if full => {
+                return Err(Error::new(ErrorKind::RateLimited, "too many consents are under way in this process")
+                    .with_hint("wait until some are confirmed or over; limit how often one user may begin a consent"));
+            }
+            Entry::Vacant(free) => free.insert(Flow {
+                pending: pending.clone(),
+                standing: watch::Sender::new(Standing::Open),
+                granted: false,
+                confirmed_at: None,
+                key,
+                begun: now,
+                life,
+            }),
+        };
+        self.doubt(key, Doubt { flow: name, since: now, life });
+        Ok(())
+    }
+
+    fn doubt(&mut self, key: Digest, doubt: Doubt) {
+        if self.doubts.len() >= self.capacity && !self.doubts.contains_key(&key) {
+            // More than can be remembered one by one.
+            self.doubts_everybody = true;
+            tracing::warn!("too many consents were begun and not confirmed: from now on every user is asked once");
+            return;
+        }
+        let doubts = self.doubts.entry(key).or_default();
+        if doubts.iter().any(|known| known.flow == doubt.flow) {
+            return;
+        }
+        let mut doubt = doubt;
+        if doubts.len() >= DOUBTS_OF_ONE {
+            // The newest stands for the oldest, too, so it lasts at least as long.
+            doubt.life = doubt.life.max(doubts.remove(0).life);
+        }
+        doubts.push(doubt);
+    }
+
+    pub(super) fn confirm(&mut self, name: &Digest, now: Moment) {
+        let Some(flow) = self.flow_mut(name, now) else { return };
+        flow.confirmed_at = Some(now);
+        let key = flow.key;
+        flow.standing.send_replace(Standing::Confirmed);
+        if let Some(doubts) = self.doubts.get_mut(&key) {
+            // What ended before this consent has been replaced by it; what is still open can yet replace it.
+            doubts.retain(|doubt| doubt.flow != *name && now.since(&doubt.since) < doubt.life);
+            if doubts.is_empty() {
+                self.doubts.remove(&key);
+            }
+        }
+        if self.vouched.len() >= self.capacity && !self.vouched.contains_key(&key) {
+            let oldest = self.vouched.iter().min_by_key(|(_, at)| at.steady).map(|(key, _)| *key);
+            oldest.map(|oldest| self.vouched.remove(&oldest));
+        }
+        self.vouched.insert(key, now);
+    }
+
+    pub(super) fn refuse(&mut self, name: &Digest, now: Moment) {
+        let Some(flow) = self.flow_mut(name, now) else { return };
+        flow.standing.send_replace(Standing::Refused);
+        let (key, doubt) = (flow.key, Doubt { flow: *name, since: flow.begun, life: flow.life });
+        self.vouched.remove(&key);
+        self.doubt(key, doubt);
+    }
+
+    pub(super) fn refuse_if_premature(&mut self, name: &Digest, now: Moment) -> bool {
+        let premature = self.flow(name, now).is_some_and(|flow| {
+            let confirmed = *flow.standing.borrow() == Standing::Confirmed && !flow.granted;
+            confirmed && flow.confirmed_at.is_some_and(|at| now.since(&at) > GRACE)
+        });
+        if premature {
+            self.refuse(name, now);
+        }
+        premature
+    }
+
+    pub(super) fn granted(&mut self, name: &Digest, now: Moment) -> Option<Standing> {
+        let flow = self.flow_mut(name, now)?;
+        flow.granted = true;
+        let (key, standing) = (flow.key, *flow.standing.borrow());
+        // A session is complete once: from here on it cannot replace what a later consent puts there.
+        let doubts = self.doubts.get_mut(&key).into_iter().flatten();
+        doubts.filter(|doubt| doubt.flow == *name).for_each(|doubt| doubt.life = Duration::ZERO);
+        Some(standing)
+    }
+
+    pub(super) fn failed(&mut self, name: &Digest) {
+        let Some(flow) = self.flows.get(name) else { return };
+        // What was granted or refused once stays doubtful, whatever the platform says afterwards.
+        if flow.granted || *flow.standing.borrow() == Standing::Refused {
+            return;
+        }
+        let key = flow.key;
+        if let Some(doubts) = self.doubts.get_mut(&key) {
+            doubts.retain(|doubt| doubt.flow != *name);
+            if doubts.is_empty() {
+                self.doubts.remove(&key);
+            }
+        }
+    }
+
+    pub(super) fn trusts(&self, key: &Digest) -> bool {
+        !self.doubts.contains_key(key) && (!self.doubts_everybody || self.vouched.contains_key(key))
+    }
+}
