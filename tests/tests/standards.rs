@@ -1,0 +1,162 @@
+//! Checks that follow from standards, by the ids of `STANDARDS.md`: those that no crate can make alone.
+
+use std::{path::Path, time::Duration};
+
+use identity_client::{Error, ErrorKind, IdentityClient, PendingAuthorization, User};
+use identity_emulator::{Emulator, Fault};
+use identity_tests::{Anything, KEY_PROVIDER, OAUTH_PROVIDER, RETURN_URL, Stage};
+use serde_json::json;
+use tokio::time::Instant;
+
+const STATIC_KEY: &str = "get_api_key_for_agent_identity";
+const USER_TOKEN: &str = "get_3lo_token";
+
+/// The lines of the client's and the macros' own sources that are code: no comments, nothing below `#[cfg(test)]`.
+fn code() -> Result<Vec<(String, String)>, Anything> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?;
+    let mut folders = vec![root.join("identity-client/src"), root.join("identity-macros/src")];
+    let mut lines = Vec::new();
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files += 1;
+                let name = path.strip_prefix(root)?.display().to_string();
+                let text = std::fs::read_to_string(&path)?;
+                let code = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
+                let code = code.filter(|line| !line.trim_start().starts_with("//"));
+                lines.extend(code.map(|line| (name.clone(), line.to_ascii_lowercase())));
+            }
+        }
+    }
+    assert!(files > 40 && lines.len() > 3_000, "{files} files, {} lines: is this the right folder?", lines.len());
+    Ok(lines)
+}
+
+/// The lines that hold one of the words.
+fn holding<'a>(code: &'a [(String, String)], words: &[&str]) -> Vec<(&'a str, &'a str)> {
+    let hits = code.iter().filter(|(_, line)| words.iter().any(|word| line.contains(word)));
+    hits.map(|(file, line)| (file.as_str(), line.trim())).collect()
+}
+
+/// A client must not look into access tokens. The one use of base64 writes a Basic header.
+#[test]
+fn std_9068_01_no_code_decodes_an_outbound_token() -> Result<(), Anything> {
+    let code = code()?;
+    let base64 = holding(&code, &["base64", "url_safe"]);
+    assert!(!base64.is_empty(), "the gate sees the one place that there is");
+    assert!(base64.iter().all(|(file, _)| *file == "identity-client/src/agentbase/iam.rs"), "{base64:?}");
+    let decoding = holding(&code, &[".decode(", "decode_slice", "jsonwebtoken", "jwt", "split('.')", "split(\".\")"]);
+    assert_eq!(decoding, []);
+    Ok(())
+}
+
+#[test]
+fn std_9700_01_no_password_and_no_implicit_grant_can_be_asked_for() -> Result<(), Anything> {
+    let code = code()?;
+    let grants = holding(&code, &["grant_type"]);
+    assert!(grants.len() == 1 && grants[0].1.contains("grant_type=client_credentials"), "{grants:?}");
+    // The authorization request is the platform's; the client looks at its URL and makes none.
+    let responses = holding(&code, &["response_type"]);
+    assert!(responses.iter().all(|(file, _)| file.ends_with("/authorization_url.rs")), "{responses:?}");
+    assert_eq!(holding(&code, &["\"password\"", "implicit", "ropc"]), []);
+    for flow in ["PASSWORD", "IMPLICIT", "password", "token"] {
+        assert!(identity_grammar::parse_flow(flow).is_err(), "{flow}");
+    }
+    Ok(())
+}
+
+/// One machine decides when to ask; no platform waits or loops by itself.
+#[test]
+fn std_8628_05_one_machine_drives_every_poll() -> Result<(), Anything> {
+    let code = code()?;
+    let sleeping = holding(&code, &["sleep(", "sleep_until(", "interval("]);
+    let home = |file: &str| ["identity-client/src/waiting.rs", "identity-client/src/transport.rs"].contains(&file);
+    assert!(!sleeping.is_empty() && sleeping.iter().all(|(file, _)| home(file)), "{sleeping:?}");
+    let machine = holding(&code, &["pollmachine::new"]);
+    assert_eq!(machine.iter().map(|(file, _)| *file).collect::<Vec<_>>(), ["identity-client/src/waiting.rs"]);
+    Ok(())
+}
+
+fn user_token(stage: &Stage, user: &User) -> identity_client::AccessTokenRequest {
+    stage.client.access_token(OAUTH_PROVIDER).with_scopes(["calendar"]).for_user(user).with_return_url(RETURN_URL)
+}
+
+#[tokio::test]
+async fn std_8628_04_an_unknown_error_ends_the_polling_with_its_code() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    let alice = User::asserted("alice")?;
+    for status in [400, 403, 409, 418] {
+        stage.client.forget_all();
+        let faults = stage.emulator.faults();
+        let counters = stage.emulator.counters();
+        let tell = move |_: PendingAuthorization| {
+            counters.reset();
+            let body = json!({ "code": "quota_of_the_moon", "message": "no" });
+            faults.add(Fault::on_operation(USER_TOKEN).status(status).json(&body).times(9));
+        };
+        let error = user_token(&stage, &alice).on_auth_url(tell).await.err().ok_or("nobody agreed")?;
+        assert_eq!((error.status(), error.code()), (Some(status), Some("quota_of_the_moon")), "{error}");
+        assert!(!error.is_retryable());
+        assert_eq!(stage.count(USER_TOKEN), 1, "{status} ends it at once");
+        stage.emulator.faults().clear();
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn std_8628_04_the_end_of_the_wait_cuts_a_question_in_flight() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    let faults = stage.emulator.faults();
+    let tell = move |_: PendingAuthorization| {
+        faults.add(Fault::on_operation(USER_TOKEN).delay(Duration::from_secs(20)).times(9));
+    };
+    let begun = Instant::now();
+    let request = user_token(&stage, &User::asserted("alice")?).on_auth_url(tell);
+    let error = request.with_timeout(Duration::from_secs(2)).await.err().ok_or("nobody agreed")?;
+    assert_eq!(error.kind(), ErrorKind::AuthorizationTimedOut);
+    assert!(error.pending().is_some() && stage.count(USER_TOKEN) == 2, "it was under way, and can be resumed");
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    Ok(())
+}
+
+/// 401 of a service: forgotten, fetched once, and not again and again. Anything else, a 403 say, is nothing to tell the client,
+/// and the credential stays.
+#[tokio::test]
+async fn std_6750_04_a_refused_credential_is_fetched_once_more() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    let token = || stage.client.access_token(OAUTH_PROVIDER).with_scopes(["contacts.read"]).into_future();
+    let first = token().await?;
+    assert_eq!((token().await?.expose_secret(), stage.count("get_m2m_token")), (first.expose_secret(), 1));
+    for _ in 0..10 {
+        assert_eq!(Error::credential_rejected(&first).kind(), ErrorKind::Unauthenticated);
+    }
+    let second = token().await?;
+    assert_ne!(first.expose_secret(), second.expose_secret());
+    assert_eq!(stage.count("get_m2m_token"), 2);
+    drop(Error::credential_rejected(&second));
+    let error = token().await.err().ok_or("refused twice within a minute")?;
+    assert_eq!((error.kind(), stage.count("get_m2m_token")), (ErrorKind::Unauthenticated, 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn std_http_02_a_redirect_of_either_service_is_not_followed() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    let elsewhere = Emulator::builder().start().await?;
+    let target = elsewhere.agentbase().token_url().to_owned();
+    for status in [301, 302, 303, 307, 308] {
+        for operation in ["iam_token", STATIC_KEY] {
+            let agentbase = Stage::agentbase(&stage.emulator)?;
+            let client = IdentityClient::builder().with_platform(agentbase).build()?;
+            stage.emulator.faults().add(Fault::on_operation(operation).status(status).header("location", &target));
+            let error = client.api_key(KEY_PROVIDER).for_agent().await.err().ok_or("a redirect is no key")?;
+            assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(status)), "{operation}: {error}");
+        }
+    }
+    assert_eq!(elsewhere.counters().total(), 0);
+    Ok(())
+}
