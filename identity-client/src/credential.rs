@@ -272,6 +272,33 @@ impl Credential {
     }
 }
 
+impl Credential {
+    /// The same secret as the credential of another request, which it serves as well.
+    pub(crate) fn serving(&self, request: &Arc<CredentialRequest>, generation: u64) -> Self {
+        let (Self::ApiKey(ApiKey(released)) | Self::AccessToken(AccessToken(released))) = self;
+        let origin = released.origin.as_ref().map(|origin| Origin {
+            request: Arc::clone(request),
+            generation,
+            ..origin.clone()
+        });
+        let released = Arc::new(Released {
+            secret: released.secret.clone(),
+            expires_at: released.expires_at,
+            scopes: released.scopes.clone(),
+            origin,
+        });
+        match self {
+            Self::ApiKey(_) => Self::ApiKey(ApiKey(released)),
+            Self::AccessToken(_) => Self::AccessToken(AccessToken(released)),
+        }
+    }
+
+    pub(crate) fn expires_at(&self) -> Option<SystemTime> {
+        let (Self::ApiKey(ApiKey(released)) | Self::AccessToken(AccessToken(released))) = self;
+        released.expires_at
+    }
+}
+
 impl AccessToken {
     pub(crate) fn origin(&self) -> Option<&Origin> {
         self.0.origin.as_ref()

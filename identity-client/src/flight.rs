@@ -97,6 +97,18 @@ pub(crate) fn keep(
     Ok(credential)
 }
 
+/// Keeps a credential that was obtained for more than this request for this request, too.
+pub(crate) fn adopt(client: &Arc<Inner>, request: &Arc<CredentialRequest>, credential: &Credential) -> Credential {
+    let now = client.clock.now();
+    let told = credential.expires_at().map(|at| at.duration_since(now.wall).unwrap_or_default());
+    let arrival = client.cache.arrival(now, told.unwrap_or(client.unknown_lifetime));
+    let credential = credential.serving(request, arrival.generation);
+    if !arrival.life.is_zero() {
+        client.cache.keep(request, client.cache.epoch(request), &credential, &arrival);
+    }
+    credential
+}
+
 /// Renews a credential that is still good, in a task of its own.
 pub(crate) fn renew_ahead(client: &Arc<Inner>, request: &Arc<CredentialRequest>) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };

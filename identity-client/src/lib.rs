@@ -88,6 +88,7 @@ mod principal;
 mod request;
 mod retry;
 mod retry_budget;
+mod together;
 mod token_source;
 mod transport;
 mod waiting;

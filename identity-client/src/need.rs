@@ -10,7 +10,7 @@ use crate::{
     cache::{Landing, Lookup},
     client::{IdentityClient, Inner},
     clock::Moment,
-    consent::{Acquired, Prompt, Wait},
+    consent::{Acquired, PendingAuthorization, Prompt, Wait},
     context::RequestContext,
     credential::{Credential, CredentialKind},
     credential_request::{ConsentOptions, CredentialRequest, Flow, KeyRef, Scopes},
@@ -173,14 +173,21 @@ impl<'a> Need<'a> {
     pub(crate) async fn obtain(&self) -> Result<Credential, Error> {
         match Box::pin(self.ask()).await? {
             (_, _, Acquired::Ready(credential)) => Ok(credential),
-            (client, request, Acquired::NeedsConsent(pending)) => {
-                let client = client.inner();
-                let begun = client.clock.now();
-                let waited = Box::pin(waiting::consent(self, client, &request, pending)).await;
-                self.receipt_of_wait(client, &request, begun, &waited);
-                waited
-            }
+            (client, request, Acquired::NeedsConsent(pending)) => self.consent(client.inner(), &request, pending).await,
         }
+    }
+
+    /// The credential, after the user has agreed.
+    pub(crate) async fn consent(
+        &self,
+        client: &Arc<Inner>,
+        request: &Arc<CredentialRequest>,
+        pending: PendingAuthorization,
+    ) -> Result<Credential, Error> {
+        let begun = client.clock.now();
+        let waited = Box::pin(waiting::consent(self, client, request, pending)).await;
+        self.receipt_of_wait(client, request, begun, &waited);
+        waited
     }
 
     /// The credential, or what the user has to do for it.
@@ -188,7 +195,7 @@ impl<'a> Need<'a> {
         Box::pin(self.ask()).await.map(|(_, _, acquired)| acquired)
     }
 
-    async fn ask(&self) -> Result<(IdentityClient, Arc<CredentialRequest>, Acquired<Credential>), Error> {
+    pub(crate) async fn ask(&self) -> Result<(IdentityClient, Arc<CredentialRequest>, Acquired<Credential>), Error> {
         let task = RequestContext::current();
         let client = match self.client.or_else(|| self.contexts(task.as_ref()).find_map(RequestContext::client)) {
             Some(client) => client.clone(),

@@ -7,16 +7,17 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
 
 use crate::{
     client::IdentityClient,
     consent::{PendingAuthorization, PromptFn, PromptOutcome, prompt_fn},
     context::RequestContext,
     credential::Credential,
-    error::{Error, ErrorKind},
+    error::Error,
     inject::{FromAccessToken, FromApiKey, FromCredentialError},
     principal::User,
+    together,
 };
 pub use crate::{
     consent::{Prompt, Wait},
@@ -34,34 +35,10 @@ pub fn fetch<const N: usize>(needs: [Need<'_>; N]) -> Fetch<'_, N> {
     if cached.iter().all(|fetched| fetched.0.is_some()) {
         return Fetch(State::Ready(Some(cached)));
     }
-    Fetch(State::Slow(Box::pin(slow(needs, cached))))
-}
-
-/// All needs at once; when several users' consents are missing, the error has them all.
-async fn slow<const N: usize>(needs: [Need<'_>; N], cached: [Fetched; N]) -> Result<[Fetched; N], Error> {
-    let results = join_all(needs.iter().zip(cached).map(async |(need, cached)| match cached.0 {
-        Some(credential) => Ok(credential),
-        None => need.obtain().await,
-    }))
-    .await;
-    if let Some(error) = first_error(&results) {
-        return Err(error);
-    }
-    let mut fetched = results.into_iter().map(|result| Fetched(result.ok()));
-    Ok(std::array::from_fn(|_| fetched.next().unwrap_or(Fetched(None))))
-}
-
-fn first_error(results: &[Result<Credential, Error>]) -> Option<Error> {
-    let mut errors = results.iter().filter_map(|result| result.as_ref().err());
-    let asks_a_user =
-        |error: &&Error| matches!(error.kind(), ErrorKind::AuthorizationRequired | ErrorKind::AuthorizationTimedOut);
-    let first = errors.clone().find(|error| !asks_a_user(error)).or_else(|| errors.next())?;
-    if !asks_a_user(&first) {
-        return Some(first.clone());
-    }
-    let pendings =
-        results.iter().filter_map(|result| result.as_ref().err()).flat_map(Error::pendings).cloned().collect();
-    Some(first.gather(pendings))
+    Fetch(State::Slow(Box::pin(async move {
+        let mut fetched = together::obtain(&needs, cached.map(|fetched| fetched.0)).await?.into_iter();
+        Ok(std::array::from_fn(|_| Fetched(fetched.next())))
+    })))
 }
 
 /// The future of [`fetch`].

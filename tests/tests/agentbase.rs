@@ -403,3 +403,77 @@ async fn std_9700_05_the_scopes_asked_for_are_the_scopes_declared() -> Result<()
     assert_eq!(request.body.expose_json(), Some(serde_json::json!({ "scopes": ["write", "read"] })));
     Ok(())
 }
+
+mod together {
+    //! Stacked attributes that need one user's consent: asked once, with the scopes merged.
+
+    use std::sync::{Arc, Mutex};
+
+    use identity_client::{
+        AccessToken, ApiKey, Error, ErrorKind, IdentityClient, PendingAuthorization, RequestContext, User,
+        requires_access_token, requires_api_key,
+    };
+    use identity_emulator::{Emulator, Human};
+    use identity_tests::{Anything, RETURN_URL, Stage};
+
+    #[requires_access_token(provider_name = "crm-oauth", auth_flow = "USER_FEDERATION", scopes = ["calendar", "openid"], into = calendar)]
+    #[requires_access_token(provider_name = "crm-oauth", auth_flow = "USER_FEDERATION", scopes = ["mail", "openid"], into = mail)]
+    #[requires_api_key(provider_name = "personal-key", auth_flow = "USER_FEDERATION")]
+    async fn assistant(
+        context: &RequestContext,
+        calendar: AccessToken,
+        mail: AccessToken,
+        api_key: ApiKey,
+    ) -> Result<(AccessToken, AccessToken, ApiKey), Error> {
+        Ok((calendar, mail, api_key))
+    }
+
+    fn context(client: &IdentityClient) -> Result<RequestContext, Error> {
+        let context = RequestContext::new().with_client(client.clone()).with_user(User::asserted("alice")?);
+        context.with_return_url(RETURN_URL)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_user_is_asked_once_for_all_scopes_of_a_provider() -> Result<(), Anything> {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&told);
+        let client = IdentityClient::builder().on_auth_url(move |pending: PendingAuthorization| {
+            let mut scopes: Vec<_> = pending.scopes().iter().map(ToString::to_string).collect();
+            scopes.sort();
+            seen.lock().map_err(|_| "poisoned")?.push((pending.provider().to_string(), scopes.join(" ")));
+            Ok::<(), &str>(())
+        });
+        let stage = Stage::with(Emulator::builder().with_human(Human::ApproveAfter(1)), client).await?;
+        let context = context(&stage.client)?;
+        let (calendar, mail, key) = assistant(&context).await?;
+        let mut told = told.lock().map_err(|_| "poisoned")?.clone();
+        told.sort();
+        let expected = [("crm-oauth", "calendar mail openid"), ("personal-key", "")];
+        assert_eq!(told, expected.map(|(provider, scopes)| (provider.to_owned(), scopes.to_owned())));
+        assert_eq!(calendar.expose_secret(), mail.expose_secret());
+        stage.emulator.counters().reset();
+        let again = assistant(&context).await?;
+        assert_eq!((again.2.expose_secret(), stage.emulator.counters().total()), (key.expose_secret(), 0));
+        // A service refuses one of them: that one is fetched again, and nobody is asked.
+        drop(Error::credential_rejected(&again.0));
+        assistant(&context).await?;
+        assert_eq!(stage.count("get_3lo_token"), 1);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_one_error_with_every_consent() -> Result<(), Anything> {
+        let stage = Stage::new().await?;
+        let context = context(&stage.client)?;
+        let error = assistant(&context).await.err().ok_or("nobody has agreed")?;
+        assert_eq!(error.kind(), ErrorKind::AuthorizationRequired);
+        let mut pendings: Vec<_> =
+            error.pendings().iter().map(|pending| (pending.provider().to_string(), pending.scopes().len())).collect();
+        pendings.sort();
+        assert_eq!(pendings, [("crm-oauth".to_owned(), 3), ("personal-key".to_owned(), 0)]);
+        // Asking again shows the same links.
+        let again = assistant(&context).await.err().ok_or("nobody has agreed")?;
+        assert_eq!(error.pendings(), again.pendings());
+        Ok(())
+    }
+}
