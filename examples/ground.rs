@@ -1,7 +1,14 @@
 //! What the examples stand on: the platform that `GREENNODE_*` names, or an emulator in this process.
 
-use identity_client::{Environment, Error, IdentityClient, agentbase::AgentBase};
-use identity_emulator::Emulator;
+mod terminal;
+
+use identity_client::{
+    Environment, Error, IdentityClient,
+    agentbase::{AgentBase, IdentityUpdate, OAuth2Client},
+};
+use identity_emulator::{Emulator, Human};
+
+pub use terminal::{countdown, human};
 
 /// The agent identity that the examples use on the emulator.
 pub const AGENT: &str = "example-agent";
@@ -21,12 +28,20 @@ impl Ground {
     /// # Errors
     /// If the configuration is broken, or the emulator does not start.
     pub async fn find() -> Result<Self, Box<dyn std::error::Error>> {
+        Self::find_with(Human::Manual).await
+    }
+
+    /// As [`find`](Self::find), with a person who does this when the emulator asks for consent.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub async fn find_with(human: Human) -> Result<Self, Box<dyn std::error::Error>> {
         match AgentBase::from_environment(&Environment::process()) {
             Ok(agentbase) => return Ok(Self { agentbase, emulator: None }),
             Err(error) if error.is_missing() => {}
             Err(error) => return Err(error.into()),
         }
-        let emulator = Emulator::start().await?;
+        let emulator = Emulator::builder().with_human(human).start().await?;
         let access = emulator.agentbase();
         let agentbase = AgentBase::builder()
             .with_client_credentials(access.client_id(), access.client_secret().clone())
@@ -46,5 +61,38 @@ impl Ground {
         let client = IdentityClient::builder().with_platform(self.agentbase.clone()).build()?;
         client.clone().install()?;
         Ok(client)
+    }
+
+    /// Registers the emulator's own OAuth2 provider under this name. On the platform it must exist already.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub async fn register_provider(&self, name: &str) -> Result<(), Error> {
+        let Some(emulator) = &self.emulator else { return Ok(()) };
+        let provider = emulator.provider();
+        let client = OAuth2Client::new(
+            provider.client_id(),
+            provider.client_secret().clone(),
+            provider.authorization_url(),
+            provider.token_url(),
+        )?;
+        self.agentbase.oauth2_providers().create(name, client).await?;
+        Ok(())
+    }
+
+    /// Where the browser lands after a consent: a page of this process, or the first return URL that the platform allows the agent.
+    ///
+    /// # Errors
+    /// If the platform allows none.
+    pub async fn return_url(&self) -> Result<String, Box<dyn std::error::Error>> {
+        let identities = self.agentbase.identities();
+        if self.emulator.is_some() {
+            let page = terminal::landing_page().await?;
+            identities.update(AGENT, IdentityUpdate::new().with_allowed_return_urls([page.as_str()])).await?;
+            return Ok(page);
+        }
+        let identity = identities.get(self.agentbase.agent_identity().as_str()).await?;
+        let allowed = identity.allowed_return_urls.into_iter().next();
+        Ok(allowed.ok_or("the agent identity allows no return URL; add one on the platform")?)
     }
 }

@@ -1,7 +1,7 @@
 //! A token source that outlives its tokens, used against a protected service: `cargo run --example m2m_token`.
 #![expect(clippy::print_stdout, reason = "an example tells its story")]
 
-use identity_client::{TokenSource, agentbase::OAuth2Client, requires_access_token};
+use identity_client::{TokenSource, requires_access_token};
 use identity_examples::Ground;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
@@ -31,15 +31,8 @@ async fn main() -> Result<(), AnyError> {
         println!("the platform gave a token of {} characters", token.expose_secret().len());
         return Ok(());
     };
-    let provider = emulator.provider();
-    let crm = OAuth2Client::new(
-        provider.client_id(),
-        provider.client_secret().clone(),
-        provider.authorization_url(),
-        provider.token_url(),
-    )?;
-    ground.agentbase.oauth2_providers().create("crm-oauth", crm).await?;
-    let service = provider.token_url().replace("/token", "/userinfo");
+    ground.register_provider("crm-oauth").await?;
+    let service = emulator.provider().token_url().replace("/token", "/userinfo");
     println!("the service answers: {}", whoami(&service).await?);
     println!("the provider was asked for {} token", emulator.counters().count("provider_token"));
     Ok(())

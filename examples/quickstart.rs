@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use identity_client::{AccessToken, ApiKey, Error, agentbase::OAuth2Client, requires_access_token, requires_api_key};
+use identity_client::{AccessToken, ApiKey, Error, requires_access_token, requires_api_key};
 use identity_examples::Ground;
 
 /// The handler: both credentials are fetched together and leave the signature.
@@ -22,18 +22,10 @@ async fn answer(question: &str, api_key: ApiKey, access_token: AccessToken) -> R
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ground = Ground::find().await?;
     match &ground.emulator {
-        Some(emulator) => {
+        Some(_) => {
             println!("1. no GREENNODE_* variables, so an emulator runs in this process");
-            let provider = emulator.provider();
-            let agentbase = &ground.agentbase;
-            agentbase.api_key_providers().create("openai-key", "sk-example-of-a-key").await?;
-            let crm = OAuth2Client::new(
-                provider.client_id(),
-                provider.client_secret().clone(),
-                provider.authorization_url(),
-                provider.token_url(),
-            )?;
-            agentbase.oauth2_providers().create("crm-oauth", crm).await?;
+            ground.agentbase.api_key_providers().create("openai-key", "sk-example-of-a-key").await?;
+            ground.register_provider("crm-oauth").await?;
             println!("2. registered an agent identity, an API key provider and an OAuth2 provider");
         }
         None => println!("1. GREENNODE_* variables are set, so this runs against the platform they name"),

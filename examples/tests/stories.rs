@@ -1,0 +1,121 @@
+//! Every example, run as a program with nobody at the keyboard: it ends well and tells its story.
+
+use std::{
+    path::PathBuf,
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use tokio::{process::Command, time::timeout};
+
+type Anything = Box<dyn std::error::Error>;
+
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// `cargo test` builds the examples beside the tests.
+fn program(name: &str) -> Result<PathBuf, Anything> {
+    let test = std::env::current_exe()?;
+    let program = test.ancestors().nth(2).ok_or("a test lies in a folder")?.join("examples").join(name);
+    if program.is_file() {
+        return Ok(program);
+    }
+    Err(format!("{} is missing; run `cargo build -p identity-examples --examples` first", program.display()).into())
+}
+
+/// Runs an example where no configuration of a platform reaches it.
+async fn run(name: &str, arguments: &[&str]) -> Result<Output, Anything> {
+    let folder = tempfile::tempdir()?;
+    let mut example = Command::new(program(name)?);
+    example.args(arguments).env_clear().current_dir(folder.path()).stdin(Stdio::null()).kill_on_drop(true);
+    Ok(timeout(LONGEST, example.output()).await??)
+}
+
+/// The example succeeds and its output has these lines in this order; a line is given by how it begins.
+async fn tells(name: &str, arguments: &[&str], story: &[&str]) -> Result<String, Anything> {
+    let output = run(name, arguments).await?;
+    let (told, complaint) = (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr).into_owned());
+    assert!(output.status.success(), "{}: {told}{complaint}", output.status);
+    let mut lines = told.lines();
+    for expected in story {
+        assert!(lines.any(|line| line.starts_with(expected)), "no line `{expected}…` in its place in:\n{told}");
+    }
+    assert!(!told.contains("unexpected"), "{told}");
+    Ok(told)
+}
+
+#[tokio::test]
+async fn quickstart() -> Result<(), Anything> {
+    let story = [
+        "1. no GREENNODE_* variables",
+        "2. registered",
+        "   first call",
+        "   it made ",
+        "   second call",
+        "   it made 0 requests",
+        "3. ",
+    ];
+    tells("quickstart", &[], &story).await.map(drop)
+}
+
+#[tokio::test]
+async fn api_key() -> Result<(), Anything> {
+    let story =
+        ["the key was rotated", "first try:  the service refused the API key", "second try: the model answered"];
+    tells("api_key", &[], &story).await.map(drop)
+}
+
+#[tokio::test]
+async fn m2m_token() -> Result<(), Anything> {
+    let story = ["the service answers: 200", "the provider was asked for 1 token"];
+    tells("m2m_token", &[], &story).await.map(drop)
+}
+
+#[tokio::test]
+async fn manage() -> Result<(), Anything> {
+    let story = ["updated example-agent", "rotated the key", "creating it again: ", "26 agent identities"];
+    tells("manage", &[], &story).await.map(drop)
+}
+
+#[tokio::test]
+async fn user_consent() -> Result<(), Anything> {
+    let story = [
+        "1. alice must agree; please open",
+        "   http://127.0.0.1:",
+        "2. alice agreed, and the handler looked",
+        "3. the next call asks nobody",
+    ];
+    tells("user_consent", &["--human", "approve"], &story).await.map(drop)
+}
+
+#[tokio::test]
+async fn delegated_api_key() -> Result<(), Anything> {
+    let story = [
+        "1. alice must enter a key; please open",
+        "   http://127.0.0.1:",
+        "2. alice entered it, and the handler asked",
+        "3. the next call asks nobody",
+    ];
+    let told = tells("delegated_api_key", &["--human", "approve"], &story).await?;
+    assert!(!told.contains("synthetic-key-"), "the key is never shown: {told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn resume() -> Result<(), Anything> {
+    let story =
+        ["1. process ", "   http://127.0.0.1:", "2. what is pending", "3. process ", "4. alice agreed: it has a token"];
+    let told = tells("resume", &["--human", "approve"], &story).await?;
+    let mut processes = told.lines().filter_map(|line| line.split_once(". process ")?.1.split(' ').next());
+    assert_ne!(processes.next(), processes.next(), "two processes: {told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_who_refuses_ends_the_example_with_a_reason() -> Result<(), Anything> {
+    for name in ["user_consent", "delegated_api_key", "resume"] {
+        let output = run(name, &["--human", "deny"]).await?;
+        let complaint = String::from_utf8(output.stderr)?;
+        assert!(!output.status.success() && complaint.contains("AuthorizationDenied"), "{name}: {complaint}");
+    }
+    Ok(())
+}
