@@ -323,11 +323,17 @@ impl SessionBinding {
         }
     }
 
-    /// Whether what the platform holds for this request can be taken without a consent.
-    pub(crate) fn trusts(&self, platform: Description<'_>, request: &CredentialRequest) -> bool {
-        let Some(user) = request.user() else { return true };
+    /// The consents that must still be open for what the platform holds to be this user's own: mostly none. `None` if it
+    /// may be somebody else's in any case.
+    pub(crate) fn doubtful(
+        &self,
+        platform: Description<'_>,
+        request: &CredentialRequest,
+    ) -> Option<Vec<PendingAuthorization>> {
+        let Some(user) = request.user() else { return Some(Vec::new()) };
         let key = key(platform, request.credential(), request.provider(), user);
-        self.registry().trusts(&key)
+        let now = self.now();
+        self.registry().doubtful(&key, now)
     }
 
     fn now(&self) -> Moment {
