@@ -38,6 +38,9 @@ use crate::{
 /// How many consents may be under way at once in one process.
 const CAPACITY: usize = 10_000;
 
+/// Longer than a platform takes to know of a consent whose browser has come back.
+const GRACE: Duration = Duration::from_secs(30);
+
 /// 128 bits in base64: what an application's own state must have at least.
 const SHORTEST_STATE: usize = 22;
 
@@ -148,8 +151,13 @@ impl SessionBinding {
     /// nothing of the state. `None` if the consent has no state, and so cannot be bound.
     #[must_use]
     pub fn handle(pending: &PendingAuthorization) -> Option<String> {
-        let state = pending.parts().custom_state.as_deref()?;
-        Some(URL_SAFE_NO_PAD.encode(digest("flow", state)))
+        pending.parts().custom_state.as_deref().map(Self::handle_of_state)
+    }
+
+    /// The same for what came back as the state, be it genuine or not.
+    #[must_use]
+    pub fn handle_of_state(state: &str) -> String {
+        URL_SAFE_NO_PAD.encode(digest("flow", state))
     }
 
     /// Lets the user of a consent set out for it. Changes nothing.
@@ -315,11 +323,17 @@ impl SessionBinding {
         }
     }
 
-    /// Whether what the platform holds for this request can be taken without a consent.
-    pub(crate) fn trusts(&self, platform: Description<'_>, request: &CredentialRequest) -> bool {
-        let Some(user) = request.user() else { return true };
+    /// The consents that must still be open for what the platform holds to be this user's own: mostly none. `None` if it
+    /// may be somebody else's in any case.
+    pub(crate) fn doubtful(
+        &self,
+        platform: Description<'_>,
+        request: &CredentialRequest,
+    ) -> Option<Vec<PendingAuthorization>> {
+        let Some(user) = request.user() else { return Some(Vec::new()) };
         let key = key(platform, request.credential(), request.provider(), user);
-        self.registry().trusts(&key)
+        let now = self.now();
+        self.registry().doubtful(&key, now)
     }
 
     fn now(&self) -> Moment {
@@ -396,6 +410,3 @@ impl fmt::Debug for SessionBinding {
         f.debug_struct("SessionBinding").field("under_way", &self.registry().len()).finish_non_exhaustive()
     }
 }
-
-/// Longer than a platform takes to know of a consent whose browser has come back.
-const GRACE: Duration = Duration::from_secs(30);

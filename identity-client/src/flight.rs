@@ -118,6 +118,10 @@ pub(crate) fn renew_ahead(client: &Arc<Inner>, request: &Arc<CredentialRequest>)
         // Force belongs to the call that asked for it.
         Arc::make_mut(&mut request).options.force = false;
     }
+    if client.binding.is_some() && request.options().custom_state.is_some() {
+        // So does a state: it is good for one consent.
+        Arc::make_mut(&mut request).options.custom_state = None;
+    }
     runtime.spawn(async move { fly(&client, &request).await.map(drop) });
 }
 

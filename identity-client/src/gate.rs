@@ -40,7 +40,7 @@ pub(crate) async fn acquire(client: &Inner, request: &CredentialRequest) -> Resu
         return Ok(acquired);
     };
     let acquired = client.platform.acquire(&stated(request, false)?).await?;
-    if matches!(acquired, Acquired::NeedsConsent(_)) || binding.trusts(client.platform.describe(), request) {
+    if matches!(acquired, Acquired::NeedsConsent(_)) || is_nobody_elses(client, binding, request).await? {
         return Ok(acquired);
     }
     tracing::warn!(
@@ -60,6 +60,26 @@ pub(crate) async fn acquire(client: &Inner, request: &CredentialRequest) -> Resu
         ),
     )
     .with_hint("it may be another person's account: revoke the user's grant on the platform, then call again"))
+}
+
+/// Whether what the platform just handed out as granted already cannot come from a consent that nobody confirmed. One that
+/// is still open *after* that cannot have brought it about, so a user who leaves a page open is not asked again for it.
+async fn is_nobody_elses(client: &Inner, binding: &SessionBinding, request: &CredentialRequest) -> Result<bool, Error> {
+    let Some(open) = binding.doubtful(client.platform.describe(), request) else { return Ok(false) };
+    for pending in open {
+        match client.platform.poll(&pending).await {
+            Ok(Polled::Pending { .. } | Polled::SlowDown { .. }) => {}
+            Ok(Polled::Ready(_)) => {
+                binding.granted(&pending);
+                return Ok(false);
+            }
+            Err(error) if error.kind() == ErrorKind::AuthorizationDenied => binding.failed(&pending),
+            // Asking the user once more, for a connection that broke, would be too much.
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(_) => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 /// The request with a state, and with force if the user has to be asked in any case.

@@ -226,7 +226,15 @@ impl Registry {
         }
     }
 
-    pub(super) fn trusts(&self, key: &Digest) -> bool {
-        !self.doubts.contains_key(key) && (!self.doubts_everybody || self.vouched.contains_key(key))
+    pub(super) fn doubtful(&self, key: &Digest, now: Moment) -> Option<Vec<PendingAuthorization>> {
+        if self.doubts_everybody && !self.vouched.contains_key(key) {
+            return None;
+        }
+        let open = |doubt: &Doubt| {
+            let flow = self.flow(&doubt.flow, now)?;
+            let is_open = !flow.granted && *flow.standing.borrow() == Standing::Open;
+            is_open.then(|| flow.pending.clone())
+        };
+        self.doubts.get(key).into_iter().flatten().map(open).collect()
     }
 }

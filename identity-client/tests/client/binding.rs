@@ -134,9 +134,30 @@ async fn bind_01_a_consent_that_is_still_open_casts_doubt_on_a_later_one() {
     // The victim finishes the first one now; its credential takes the place of mallory's on the platform.
     tokio::time::sleep(secs(2)).await;
     bench.client.forget_all();
-    bench.fake.then(Script::Issue(None)).then(Script::Issue(None));
+    bench.fake.then(Script::Issue(None)).then_poll(Script::Issue(None));
     let error = calendar(&bench.client, "mallory").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AuthorizationDenied);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_left_open_does_not_cost_a_user_what_was_granted() {
+    let bench = bench();
+    bench.fake.then(Script::NeedsConsent);
+    begin(&bench.client, "alice").await;
+    let mail = || bench.client.access_token("google").with_scopes(["mail"]).for_user(&user("alice"));
+    bench.fake.then(Script::Issue(None)).then_poll(Script::NeedsConsent);
+    mail().await.unwrap();
+    assert_eq!((bench.fake.acquired(), bench.fake.polled()), (2, 1));
+    // A connection that breaks is no reason to ask a person.
+    bench.client.forget_all();
+    bench.fake.then(Script::Issue(None)).then_poll(Script::Fail(ErrorKind::Transport));
+    assert_eq!(mail().await.unwrap_err().kind(), ErrorKind::Transport);
+    // Refused on the platform: nothing was granted by it, and there is nothing more to ask.
+    bench.fake.then(Script::Issue(None)).then_poll(Script::Fail(ErrorKind::AuthorizationDenied));
+    mail().await.unwrap();
+    bench.client.forget_all();
+    mail().await.unwrap();
+    assert_eq!((bench.fake.acquired(), bench.fake.polled()), (5, 3));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,93 @@
+//! What visitors see. Nothing of a request is ever shown.
+
+use axum::{body::Body, response::Response};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE,
+        X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    },
+};
+
+pub(crate) const NOT_GOOD: &str = "This link is not good. It is over, was used before, or belongs to somebody else. Go back to the application and start again there.";
+pub(crate) const SIGN_IN: &str = "Sign in to the application, then open this page again.";
+pub(crate) const DECLINED: &str = "The account was not connected: the provider reported that access was not given. Go back to the application to try again.";
+pub(crate) const LOOPBACK_ONLY: &str =
+    "These pages are set up for this machine only, with cookies that are not safe anywhere else.";
+
+/// A page that says one thing.
+pub(crate) fn plain(status: StatusCode, text: &str) -> Response {
+    html(status, &escape(text))
+}
+
+/// The end of a consent.
+pub(crate) fn connected(provider: &str) -> Response {
+    html(StatusCode::OK, &format!("{} is connected. You can close this page.", escape(provider)))
+}
+
+fn html(status: StatusCode, escaped: &str) -> Response {
+    let body = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Connect an account</title></head>\n<body><main><p>{escaped}</p></main></body></html>\n"
+    );
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    guard(headers);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}
+
+/// See Other, to a place given byte for byte.
+pub(crate) fn redirect(place: &str) -> Response {
+    let Ok(place) = HeaderValue::from_bytes(place.as_bytes()) else {
+        return plain(StatusCode::FORBIDDEN, NOT_GOOD);
+    };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    guard(response.headers_mut());
+    response.headers_mut().insert(LOCATION, place);
+    response
+}
+
+pub(crate) fn with_cookie(mut response: Response, cookie: &str) -> Response {
+    if let Ok(mut cookie) = HeaderValue::from_str(cookie) {
+        cookie.set_sensitive(true);
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The URL of these pages holds a state: it is not kept, and not told to where the visitor goes next.
+fn guard(headers: &mut HeaderMap) {
+    let policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bind_05_what_is_shown_is_escaped() {
+        assert_eq!(escape("<a href=\"x\" b='&'>"), "&lt;a href=&quot;x&quot; b=&#39;&amp;&#39;&gt;");
+    }
+}
