@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use identity_client::{Error, ErrorKind, IdentityClient, PendingAuthorization, User};
+use identity_client::{Error, ErrorKind, IdentityClient, PendingAuthorization, User, Wait};
 use identity_emulator::{Emulator, Fault};
 use identity_tests::{Anything, KEY_PROVIDER, OAUTH_PROVIDER, RETURN_URL, Stage};
 use serde_json::json;
@@ -158,5 +158,28 @@ async fn std_http_02_a_redirect_of_either_service_is_not_followed() -> Result<()
         }
     }
     assert_eq!(elsewhere.counters().total(), 0);
+    Ok(())
+}
+
+/// RFC 9126 and MCP: what the platform gives is what the user gets, and nobody else opens it.
+#[tokio::test]
+async fn std_9126_03_an_authorization_url_is_passed_on_as_it_is_and_never_fetched() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    let alice = User::asserted("alice")?;
+    let elsewhere = Emulator::builder().start().await?;
+    let base = elsewhere.provider().authorization_url().to_owned();
+    for url in [
+        format!("{base}?client_id=a&request_uri=urn%3aexample%3A1&x=%7e+%20&&y="),
+        "HTTPS://IDP.example.com:443/a/../b?client_id=a#part".to_owned(),
+        "https://idp.example.com".to_owned(),
+    ] {
+        stage.client.forget_all();
+        let body = json!({ "authorizationUrl": url, "sessionId": "session-1", "status": "IN_PROGRESS" });
+        stage.emulator.faults().add(Fault::on_operation(USER_TOKEN).status(200).json(&body));
+        let error = user_token(&stage, &alice).with_wait(Wait::Return).await.err().ok_or("nobody agreed")?;
+        assert_eq!(error.pending().ok_or("no pending")?.authorization_url(), url);
+    }
+    let links = ["redirect_to_provider_authorize", "delegated_key_form", "provider"];
+    assert!(links.iter().all(|link| stage.count(link) == 0) && elsewhere.counters().total() == 0);
     Ok(())
 }
