@@ -112,6 +112,7 @@ async fn install() -> Result<PathBuf, Anything> {
         .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
         .current_dir(fresh.path())
         .stdin(Stdio::null())
+        .stdout(Stdio::null())
         .kill_on_drop(true)
         .status();
     let status = timeout(Duration::from_secs(180), npm).await??;
