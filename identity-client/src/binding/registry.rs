@@ -238,3 +238,106 @@ impl Registry {
         self.doubts.get(key).into_iter().flatten().map(open).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::{Clock as _, SystemClock},
+        consent::PendingParts,
+        credential::CredentialKind,
+        name::{AgentIdentityName, ProviderName},
+        principal::User,
+    };
+
+    const LIFE: Duration = Duration::from_secs(600);
+
+    fn pending(state: &str) -> PendingAuthorization {
+        PendingAuthorization::new(PendingParts {
+            platform: "fake".to_owned(),
+            endpoint: "https://fake.example.com".to_owned(),
+            agent_identity: AgentIdentityName::new("agent-1").unwrap(),
+            credential: CredentialKind::AccessToken,
+            provider: ProviderName::new("google").unwrap(),
+            user: User::asserted("alice").unwrap(),
+            scopes: Vec::new(),
+            return_url: None,
+            authorization_url: "https://idp.example.com/".to_owned(),
+            session: None,
+            custom_state: Some(state.to_owned()),
+            custom_parameters: Vec::new(),
+            started_at: SystemClock.now().wall,
+            expires_at: None,
+        })
+    }
+
+    fn later(now: Moment, by: Duration) -> Moment {
+        Moment { wall: now.wall + by, steady: now.steady + by }
+    }
+
+    fn register(registry: &mut Registry, number: u8, key: u8, now: Moment) -> Result<(), Error> {
+        registry.register([number; 32], &pending(&number.to_string()), [key; 32], now, LIFE)
+    }
+
+    #[test]
+    fn it_is_bounded_and_live_consents_are_not_thrown_out() {
+        let (mut registry, now) = (Registry::new(2), SystemClock.now());
+        register(&mut registry, 1, 1, now).unwrap();
+        register(&mut registry, 2, 2, later(now, LIFE / 2)).unwrap();
+        let full = register(&mut registry, 3, 1, later(now, LIFE / 2)).unwrap_err();
+        assert_eq!(full.kind(), ErrorKind::RateLimited);
+        assert!(!registry.doubts_everybody);
+        // The first is over: it makes room, and its doubt stays.
+        let now = later(now, LIFE);
+        register(&mut registry, 3, 1, now).unwrap();
+        assert_eq!((registry.len(), registry.doubts.len()), (2, 2));
+        assert_eq!(registry.doubtful(&[1; 32], now), None);
+        assert_eq!(registry.doubtful(&[2; 32], now).map(|open| open.len()), Some(1));
+        assert_eq!(registry.doubtful(&[9; 32], now), Some(Vec::new()));
+    }
+
+    #[test]
+    fn more_doubts_than_can_be_remembered_are_a_doubt_about_everybody() {
+        let (mut registry, mut now) = (Registry::new(2), SystemClock.now());
+        for number in 1..=3 {
+            register(&mut registry, number, number, now).unwrap();
+            now = later(now, LIFE);
+        }
+        assert_eq!(registry.doubtful(&[9; 32], now), None);
+        register(&mut registry, 9, 9, now).unwrap();
+        registry.confirm(&[9; 32], now);
+        assert_eq!(registry.doubtful(&[9; 32], now), Some(Vec::new()), "who comes back is known again");
+    }
+
+    #[test]
+    fn a_confirmation_settles_what_was_over_before_it_and_nothing_else() {
+        let (mut registry, now) = (Registry::new(100), SystemClock.now());
+        register(&mut registry, 1, 1, now).unwrap();
+        let now = later(now, LIFE);
+        register(&mut registry, 2, 1, now).unwrap();
+        register(&mut registry, 3, 1, now).unwrap();
+        registry.confirm(&[2; 32], now);
+        let open = registry.doubtful(&[1; 32], now).unwrap();
+        assert_eq!(open, [pending_of(&registry, 3)]);
+        assert_eq!(registry.granted(&[3; 32], now), Some(Standing::Open));
+        assert_eq!(registry.doubtful(&[1; 32], now), None, "it may have replaced what was confirmed");
+        register(&mut registry, 4, 1, now).unwrap();
+        registry.confirm(&[4; 32], now);
+        assert_eq!(registry.doubtful(&[1; 32], now), Some(Vec::new()));
+    }
+
+    #[test]
+    fn many_doubts_about_one_user_stay_few_and_stay() {
+        let (mut registry, now) = (Registry::new(100), SystemClock.now());
+        for number in 0..50 {
+            register(&mut registry, number, 1, now).unwrap();
+        }
+        assert_eq!(registry.doubts[&[1; 32]].len(), DOUBTS_OF_ONE);
+        registry.confirm(&[49; 32], now);
+        assert!(registry.doubtful(&[1; 32], now).is_none_or(|open| !open.is_empty()));
+    }
+
+    fn pending_of(registry: &Registry, number: u8) -> PendingAuthorization {
+        registry.flows[&[number; 32]].pending.clone()
+    }
+}
