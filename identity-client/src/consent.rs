@@ -41,6 +41,9 @@ impl<T> Acquired<T> {
 ///
 /// Serializable, so that it can be resumed later or by another process, and without a secret in it: whoever resumes it
 /// needs the agent's own credentials. It names a user, so keep it as carefully as the user's other data.
+///
+/// With a [`SessionBinding`](crate::SessionBinding) it holds the state by which that user is known to have come back: keep it
+/// on the server. A user who has it could say to have come back from a consent that somebody else gave.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "PendingParts", into = "PendingParts")]
 pub struct PendingAuthorization(Arc<PendingParts>);

@@ -102,7 +102,8 @@ impl<T: Requestable + 'static> Request<T> {
         self
     }
 
-    /// What the application wants back with the user.
+    /// What the application wants back with the user. With a [`SessionBinding`](crate::SessionBinding) leave it out, and the
+    /// client makes one; or give one that is unguessable (22 characters at least) and fresh for each consent.
     pub fn with_custom_state(mut self, state: impl Into<String>) -> Self {
         self.custom_state = Some(state.into());
         self

@@ -16,8 +16,14 @@ use crate::{
 
 pub(super) type Digest = [u8; 32];
 
-/// Doubts about one user's credentials from one provider; past this, later ones stand for earlier ones.
+/// Doubts about one user's credentials from one provider that are kept apart.
 const DOUBTS_OF_ONE: usize = 8;
+
+/// Consents of one user for one provider under way at once: nobody needs more, and everybody shares the registry.
+const FLOWS_OF_ONE: usize = 32;
+
+/// Names no consent: no digest of a state comes out like this.
+const FOLDED: Digest = [0; 32];
 
 /// Where a consent stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +63,12 @@ struct Doubt {
     /// From when on it cannot happen any more; whatever happened before stays.
     since: Moment,
     life: Duration,
+}
+
+impl Doubt {
+    fn ends(&self) -> std::time::Instant {
+        self.since.steady + self.life
+    }
 }
 
 pub(super) struct Registry {
@@ -117,7 +129,9 @@ impl Registry {
         if self.flows.len() >= self.capacity {
             self.flows.retain(|_, flow| !flow.is_over(now));
         }
-        let full = self.flows.len() >= self.capacity;
+        // Consents begin at the pace of people: counting is cheap enough.
+        let of_one = self.flows.values().filter(|flow| flow.key == key && !flow.is_over(now)).count();
+        let full = self.flows.len() >= self.capacity || of_one >= FLOWS_OF_ONE;
         match self.flows.entry(name) {
             Entry::Occupied(known) if known.get().pending == *pending => return Ok(()),
             // Two consents of one state could not be told apart when somebody comes back.
@@ -127,8 +141,11 @@ impl Registry {
             }
             // Throwing out a live one would let somebody end the consents of others by beginning many.
             Entry::Vacant(_) if full => {
-                return Err(Error::new(ErrorKind::RateLimited, "too many consents are under way in this process")
-                    .with_hint("wait until some are confirmed or over; limit how often one user may begin a consent"));
+                return Err(Error::new(
+                    ErrorKind::RateLimited,
+                    "too many consents are under way, of this user or in this process",
+                )
+                .with_hint("wait until some are confirmed or over; limit how often one user may begin a consent"));
             }
             Entry::Vacant(free) => free.insert(Flow {
                 pending: pending.clone(),
@@ -155,10 +172,15 @@ impl Registry {
         if doubts.iter().any(|known| known.flow == doubt.flow) {
             return;
         }
-        let mut doubt = doubt;
         if doubts.len() >= DOUBTS_OF_ONE {
-            // The newest stands for the oldest, too, so it lasts at least as long.
-            doubt.life = doubt.life.max(doubts.remove(0).life);
+            // Folded into one that nobody can be asked about, or beginning many would hide the one that counts.
+            let folded = doubts[0].flow == FOLDED;
+            let oldest = Doubt { flow: FOLDED, ..doubts.remove(usize::from(folded)) };
+            if !folded {
+                doubts.insert(0, oldest);
+            } else if oldest.ends() > doubts[0].ends() {
+                doubts[0] = oldest;
+            }
         }
         doubts.push(doubt);
     }
@@ -236,5 +258,115 @@ impl Registry {
             is_open.then(|| flow.pending.clone())
         };
         self.doubts.get(key).into_iter().flatten().map(open).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::{Clock as _, SystemClock},
+        consent::PendingParts,
+        credential::CredentialKind,
+        name::{AgentIdentityName, ProviderName},
+        principal::User,
+    };
+
+    const LIFE: Duration = Duration::from_secs(600);
+
+    fn pending(state: &str) -> PendingAuthorization {
+        PendingAuthorization::new(PendingParts {
+            platform: "fake".to_owned(),
+            endpoint: "https://fake.example.com".to_owned(),
+            agent_identity: AgentIdentityName::new("agent-1").unwrap(),
+            credential: CredentialKind::AccessToken,
+            provider: ProviderName::new("google").unwrap(),
+            user: User::asserted("alice").unwrap(),
+            scopes: Vec::new(),
+            return_url: None,
+            authorization_url: "https://idp.example.com/".to_owned(),
+            session: None,
+            custom_state: Some(state.to_owned()),
+            custom_parameters: Vec::new(),
+            started_at: SystemClock.now().wall,
+            expires_at: None,
+        })
+    }
+
+    fn later(now: Moment, by: Duration) -> Moment {
+        Moment { wall: now.wall + by, steady: now.steady + by }
+    }
+
+    fn register(registry: &mut Registry, number: u8, key: u8, now: Moment) -> Result<(), Error> {
+        registry.register([number; 32], &pending(&number.to_string()), [key; 32], now, LIFE)
+    }
+
+    #[test]
+    fn it_is_bounded_and_live_consents_are_not_thrown_out() {
+        let (mut registry, now) = (Registry::new(2), SystemClock.now());
+        register(&mut registry, 1, 1, now).unwrap();
+        register(&mut registry, 2, 2, later(now, LIFE / 2)).unwrap();
+        let full = register(&mut registry, 3, 1, later(now, LIFE / 2)).unwrap_err();
+        assert_eq!(full.kind(), ErrorKind::RateLimited);
+        assert!(!registry.doubts_everybody);
+        // The first is over: it makes room, and its doubt stays.
+        let now = later(now, LIFE);
+        register(&mut registry, 3, 1, now).unwrap();
+        assert_eq!((registry.len(), registry.doubts.len()), (2, 2));
+        assert_eq!(registry.doubtful(&[1; 32], now), None);
+        assert_eq!(registry.doubtful(&[2; 32], now).map(|open| open.len()), Some(1));
+        assert_eq!(registry.doubtful(&[9; 32], now), Some(Vec::new()));
+    }
+
+    #[test]
+    fn more_doubts_than_can_be_remembered_are_a_doubt_about_everybody() {
+        let (mut registry, mut now) = (Registry::new(2), SystemClock.now());
+        for number in 1..=3 {
+            register(&mut registry, number, number, now).unwrap();
+            now = later(now, LIFE);
+        }
+        assert_eq!(registry.doubtful(&[9; 32], now), None);
+        register(&mut registry, 9, 9, now).unwrap();
+        registry.confirm(&[9; 32], now);
+        assert_eq!(registry.doubtful(&[9; 32], now), Some(Vec::new()), "who comes back is known again");
+    }
+
+    #[test]
+    fn a_confirmation_settles_what_was_over_before_it_and_nothing_else() {
+        let (mut registry, now) = (Registry::new(100), SystemClock.now());
+        register(&mut registry, 1, 1, now).unwrap();
+        let now = later(now, LIFE);
+        register(&mut registry, 2, 1, now).unwrap();
+        register(&mut registry, 3, 1, now).unwrap();
+        registry.confirm(&[2; 32], now);
+        let open = registry.doubtful(&[1; 32], now).unwrap();
+        assert_eq!(open, [pending_of(&registry, 3)]);
+        assert_eq!(registry.granted(&[3; 32], now), Some(Standing::Open));
+        assert_eq!(registry.doubtful(&[1; 32], now), None, "it may have replaced what was confirmed");
+        register(&mut registry, 4, 1, now).unwrap();
+        registry.confirm(&[4; 32], now);
+        assert_eq!(registry.doubtful(&[1; 32], now), Some(Vec::new()));
+    }
+
+    #[test]
+    fn many_doubts_about_one_user_stay_few_and_stay() {
+        let (mut registry, now) = (Registry::new(100), SystemClock.now());
+        for number in 1..=32 {
+            register(&mut registry, number, 1, now).unwrap();
+            assert_eq!(registry.doubtful(&[1; 32], now).is_some(), number <= 8, "none is hidden by later ones");
+            assert!(registry.doubts[&[1; 32]].len() <= DOUBTS_OF_ONE + 1);
+        }
+        assert_eq!(register(&mut registry, 33, 1, now).unwrap_err().kind(), ErrorKind::RateLimited);
+        register(&mut registry, 34, 2, now).unwrap();
+        registry.confirm(&[32; 32], now);
+        assert_eq!(registry.doubtful(&[1; 32], now), None);
+        let now = later(now, LIFE);
+        register(&mut registry, 35, 1, now).unwrap();
+        registry.confirm(&[35; 32], now);
+        assert_eq!(registry.doubtful(&[1; 32], now), Some(Vec::new()));
+    }
+
+    fn pending_of(registry: &Registry, number: u8) -> PendingAuthorization {
+        registry.flows[&[number; 32]].pending.clone()
     }
 }
