@@ -254,3 +254,38 @@ async fn the_terminal_shows_the_link_and_the_time_that_is_left() {
     assert!(text.contains("`google`") && text.contains("60 s left") && text.contains("55 s left"), "{text}");
     assert!(text.ends_with("\r\x1b[K"), "the line is cleared when the wait is over");
 }
+
+/// Polls a call `polls` times, half a second apart, and drops it.
+async fn drop_after(call: impl IntoFuture, polls: usize) {
+    let mut call = std::pin::pin!(call.into_future());
+    for _ in 0..polls {
+        let once = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx).is_ready()));
+        if once.await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancellation_at_every_await_point_wedges_nothing() {
+    for polls in 0..60 {
+        let fake = Fake::new();
+        fake.then(Script::Slowly(secs(2))).then(Script::NeedsConsent);
+        fake.then_poll(Script::Slowly(secs(2))).then_poll(Script::NeedsConsent);
+        fake.then_poll(Script::Fail(ErrorKind::Unavailable)).then_poll(Script::NeedsConsent);
+        let client = fake.client();
+        let call = || calendar(&client).on_auth_url(async |_: PendingAuthorization| tokio::time::sleep(secs(1)).await);
+        drop_after(call(), polls).await;
+        settle().await;
+        assert_eq!(fake.under_way(), 0, "dropped after {polls} polls, a request is still under way");
+        let asked = fake.polled();
+        tokio::time::sleep(secs(30)).await;
+        assert_eq!(fake.polled(), asked, "dropped after {polls} polls, a poller is still running");
+        // Whatever was left, the next call comes to an end.
+        fake.clear();
+        fake.then(Script::NeedsConsent);
+        fake.then_poll(Script::NeedsConsent).then_poll(Script::Issue(None)).then_poll(Script::Issue(None));
+        call().await.unwrap_or_else(|error| panic!("dropped after {polls} polls, the slot is wedged: {error}"));
+    }
+}

@@ -105,6 +105,12 @@ impl Fake {
         self.0.acquired.load(Ordering::SeqCst)
     }
 
+    /// Forgets what was scripted and not played.
+    pub fn clear(&self) {
+        self.0.acquires.lock().unwrap().clear();
+        self.0.polls.lock().unwrap().clear();
+    }
+
     pub fn forced(&self) -> u64 {
         self.0.forced.load(Ordering::SeqCst)
     }
