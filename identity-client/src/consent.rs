@@ -198,6 +198,16 @@ pub type PromptError = Box<dyn std::error::Error + Send + Sync>;
 pub trait Prompt: Send + Sync {
     /// Tells the user. An error ends the call: nobody would know where to agree.
     fn show(&self, pending: PendingAuthorization) -> BoxFuture<'_, Result<(), PromptError>>;
+
+    /// Called about once a second while the call that told the user waits, with the time that is left. Must not block.
+    fn remaining(&self, pending: &PendingAuthorization, left: Duration) {
+        let _ = (pending, left);
+    }
+
+    /// Called when that call no longer waits, however it ended, also by being dropped.
+    fn ended(&self, pending: &PendingAuthorization) {
+        let _ = pending;
+    }
 }
 
 /// A function as a [`Prompt`]; `M` tells the sync ones from the async ones.

@@ -49,6 +49,7 @@
 //! | `macros` | yes | the attributes |
 //! | `rustls-tls` | yes | TLS by rustls with aws-lc-rs and the operating system's roots |
 //! | `rustls-no-provider` | | rustls with the crypto provider that the process installs before it builds a client |
+//! | `browser` | | `BrowserPrompt`, which opens the link on this machine |
 //! | `native-tls` | | the operating system's TLS library |
 //!
 //! Without any TLS feature only loopback can be reached.
@@ -85,6 +86,7 @@ mod need;
 mod platform;
 mod poll;
 mod principal;
+mod prompts;
 mod request;
 mod retry;
 mod retry_budget;
@@ -118,6 +120,9 @@ pub use inject::{FromAccessToken, FromApiKey, FromCredentialError};
 pub use name::{AgentIdentityName, ProviderName, Scope};
 pub use platform::{Capabilities, Description, Issued, Platform};
 pub use principal::{Principal, User};
+#[cfg(feature = "browser")]
+pub use prompts::BrowserPrompt;
+pub use prompts::TerminalPrompt;
 pub use request::{AccessTokenRequest, ApiKeyRequest, Request, ResumeRequest};
 pub use retry::RetryPolicy;
 pub use secrecy::SecretString;

@@ -24,7 +24,7 @@ pub struct RetryPolicy {
     pub base: Duration,
     /// The longest delay, `Retry-After` aside. Default: 5 s.
     pub cap: Duration,
-    /// For the whole call, tries and delays together. Default: 30 s.
+    /// For one operation of the platform: tries, delays, and the service token that it may need first. Default: 30 s.
     pub deadline: Duration,
 }
 

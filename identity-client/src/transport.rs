@@ -20,7 +20,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Moment},
     error::{BuildError, Error, ErrorKind},
     retry::RetryPolicy,
     retry_budget::RetryBudget,
@@ -271,17 +271,32 @@ impl Transport {
         Ok(Self { http, retry: options.retry, budget: Arc::default(), clock })
     }
 
-    /// Sends a request until it is answered, cannot be repeated, or the deadline is over. `prepare` makes each try anew, so
-    /// that signatures and dates are fresh.
+    /// How long a call may take, whatever it is made of.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.retry.deadline
+    }
+
+    /// That a call has taken longer than [`deadline`](Self::deadline).
+    pub(crate) fn overdue(&self, operation: &str) -> Error {
+        Error::new(
+            ErrorKind::Timeout,
+            format!("{operation}: no answer within {:?}, all tries together", self.retry.deadline),
+        )
+        .with_hint("the platform is slow or out of reach; try again, or give a longer deadline in `HttpOptions`")
+    }
+
+    /// Sends a request until it is answered, cannot be repeated, or the deadline is over, which began with the call that it is
+    /// a part of. `prepare` makes each try anew, so that signatures and dates are fresh.
     ///
     /// An answer of any status is a success here; the platform reads it.
     pub(crate) async fn send(
         &self,
         operation: &'static str,
         repeat: Repeat,
+        begun: Moment,
         prepare: impl Fn() -> Result<Outgoing, Error>,
     ) -> Result<Answer, Error> {
-        self.send_unless(operation, repeat, prepare, |_| false).await
+        self.send_unless(operation, repeat, begun, prepare, |_| false).await
     }
 
     /// Like [`send`](Self::send), but an answer that `settled` recognises is never asked for again, whatever its status.
@@ -289,10 +304,11 @@ impl Transport {
         &self,
         operation: &'static str,
         repeat: Repeat,
+        begun: Moment,
         prepare: impl Fn() -> Result<Outgoing, Error>,
         settled: fn(&Answer) -> bool,
     ) -> Result<Answer, Error> {
-        let begun = self.clock.now();
+        let left = self.retry.deadline.saturating_sub(self.clock.now().since(&begun));
         let count = AtomicU32::new(0);
         let attempt = || {
             let outgoing = prepare();
@@ -321,18 +337,14 @@ impl Transport {
                 tracing::debug!(operation, delay_ms = delay.as_secs_f64() * 1e3, "trying again");
                 Some(delay)
             });
-        match tokio::time::timeout(self.retry.deadline, tries).await {
+        match tokio::time::timeout(left, tries).await {
             Ok(Ok(answer)) => {
                 self.budget.refund();
                 Ok(answer)
             }
             Ok(Err(Tried::Answered(answer))) => Ok(answer),
             Ok(Err(Tried::Failed { error, .. })) => Err(error),
-            Err(_) => Err(Error::new(
-                ErrorKind::Timeout,
-                format!("{operation}: no answer within {:?}, all tries together", self.retry.deadline),
-            )
-            .with_hint("the platform is slow or out of reach; try again, or give a longer deadline in `HttpOptions`")),
+            Err(_) => Err(self.overdue(operation)),
         }
     }
 

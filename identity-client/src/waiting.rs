@@ -1,6 +1,8 @@
 //! Telling a user where to agree, and waiting until they have.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use futures_util::future::{Either, select};
 
 use crate::{
     audit::Source,
@@ -31,16 +33,21 @@ pub(crate) async fn consent(
 ) -> Result<Credential, Error> {
     let timeout = need.timeout.unwrap_or(client.consent_timeout);
     let deadline = tokio::time::Instant::from_std(client.clock.now().steady) + timeout;
-    let told = tell(need.prompt.or(client.prompt.as_deref()), client, request, &pending);
+    let prompt = need.prompt.or(client.prompt.as_deref());
+    let told = tell(prompt, client, request, &pending);
     let told = tokio::time::timeout_at(deadline, told).await.map_err(|_| timed_out(client, &pending, timeout))??;
     match need.wait {
         Wait::Return => Err(required(pending)),
-        Wait::Poll if !told => Err(required(pending).with_hint(
+        Wait::Poll if told == Told::ByNobody => Err(required(pending).with_hint(
             "give the call an `on_auth_url`, or the client a prompt: nobody would tell the user where to agree",
         )),
         Wait::Poll => {
-            let wait = wait(client, request, &pending);
-            tokio::time::timeout_at(deadline, wait).await.map_err(|_| timed_out(client, &pending, timeout))?
+            let wait = tokio::time::timeout_at(deadline, wait(client, request, &pending));
+            let waited = match prompt.filter(|_| told == Told::Here) {
+                Some(prompt) => showing(prompt, &pending, deadline, wait).await,
+                None => wait.await,
+            };
+            waited.map_err(|_| timed_out(client, &pending, timeout))?
         }
     }
 }
@@ -78,16 +85,52 @@ async fn go_on(
     waited.map_err(|_| timed_out(client, &pending, timeout))?.map(Acquired::Ready)
 }
 
-/// Whether the user has been told of this consent: by this call, or by one before it.
+/// Who told the user of a consent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// This call.
+    Here,
+    /// A call before it, or beside it.
+    Elsewhere,
+    ByNobody,
+}
+
+/// Waits, and lets the prompt show the time that is left.
+async fn showing<T>(
+    prompt: &dyn Prompt,
+    pending: &PendingAuthorization,
+    deadline: tokio::time::Instant,
+    wait: impl Future<Output = T>,
+) -> T {
+    struct Ended<'a>(&'a dyn Prompt, &'a PendingAuthorization);
+    impl Drop for Ended<'_> {
+        fn drop(&mut self) {
+            self.0.ended(self.1);
+        }
+    }
+    let _ended = Ended(prompt, pending);
+    let mut wait = pin!(wait);
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        match select(wait.as_mut(), pin!(tick.tick())).await {
+            Either::Left((waited, _)) => return waited,
+            Either::Right((now, _)) => prompt.remaining(pending, deadline.saturating_duration_since(now)),
+        }
+    }
+}
+
+/// Tells the user, unless somebody has.
 async fn tell(
     prompt: Option<&dyn Prompt>,
     client: &Inner,
     request: &CredentialRequest,
     pending: &PendingAuthorization,
-) -> Result<bool, Error> {
-    let Some(prompt) = prompt else { return Ok(client.cache.is_told(request, pending)) };
+) -> Result<Told, Error> {
+    let Some(prompt) = prompt else {
+        return Ok(if client.cache.is_told(request, pending) { Told::Elsewhere } else { Told::ByNobody });
+    };
     if !client.cache.claim_telling(request, pending) {
-        return Ok(true);
+        return Ok(Told::Elsewhere);
     }
     tracing::info!(
         provider = %pending.provider(),
@@ -95,7 +138,7 @@ async fn tell(
         "waiting for a user to agree"
     );
     match prompt.show(pending.clone()).await {
-        Ok(()) => Ok(true),
+        Ok(()) => Ok(Told::Here),
         Err(source) => {
             client.cache.untell(request, pending);
             Err(Error::new(

@@ -2,9 +2,11 @@
 
 use std::{path::Path, time::Duration};
 
-use identity_client::{Error, ErrorKind, IdentityClient, PendingAuthorization, User, Wait};
+use identity_client::{
+    Error, ErrorKind, HttpOptions, IdentityClient, PendingAuthorization, RetryPolicy, User, Wait, agentbase::AgentBase,
+};
 use identity_emulator::{Emulator, Fault};
-use identity_tests::{Anything, KEY_PROVIDER, OAUTH_PROVIDER, RETURN_URL, Stage};
+use identity_tests::{AGENT, Anything, KEY_PROVIDER, OAUTH_PROVIDER, RETURN_URL, Stage};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -42,15 +44,19 @@ fn holding<'a>(code: &'a [(String, String)], words: &[&str]) -> Vec<(&'a str, &'
     hits.map(|(file, line)| (file.as_str(), line.trim())).collect()
 }
 
-/// A client must not look into access tokens. The one use of base64 writes a Basic header.
+/// A client must not look into access tokens. Base64 writes a Basic header and the states of consents, and reads the latter.
 #[test]
 fn std_9068_01_no_code_decodes_an_outbound_token() -> Result<(), Anything> {
     let code = code()?;
+    let home = |file: &str| {
+        ["agentbase/iam.rs", "binding.rs"].iter().any(|home| file == format!("identity-client/src/{home}"))
+    };
     let base64 = holding(&code, &["base64", "url_safe"]);
-    assert!(!base64.is_empty(), "the gate sees the one place that there is");
-    assert!(base64.iter().all(|(file, _)| *file == "identity-client/src/agentbase/iam.rs"), "{base64:?}");
-    let decoding = holding(&code, &[".decode(", "decode_slice", "jsonwebtoken", "jwt", "split('.')", "split(\".\")"]);
-    assert_eq!(decoding, []);
+    assert!(!base64.is_empty() && base64.iter().all(|(file, _)| home(file)), "{base64:?}");
+    let decoding = holding(&code, &[".decode(", "decode_slice", "decode_vec"]);
+    let own_handle = |(file, line): &(&str, &str)| file.ends_with("/binding.rs") && line.contains("(handle,");
+    assert!(decoding.iter().all(own_handle), "{decoding:?}");
+    assert_eq!(holding(&code, &["jsonwebtoken", "jwt", "split('.')", "split(\".\")"]), []);
     Ok(())
 }
 
@@ -74,7 +80,9 @@ fn std_9700_01_no_password_and_no_implicit_grant_can_be_asked_for() -> Result<()
 fn std_8628_05_one_machine_drives_every_poll() -> Result<(), Anything> {
     let code = code()?;
     let sleeping = holding(&code, &["sleep(", "sleep_until(", "interval("]);
-    let home = |file: &str| ["identity-client/src/waiting.rs", "identity-client/src/transport.rs"].contains(&file);
+    let home = |file: &str| {
+        ["waiting.rs", "gate.rs", "transport.rs"].iter().any(|home| file == format!("identity-client/src/{home}"))
+    };
     assert!(!sleeping.is_empty() && sleeping.iter().all(|(file, _)| home(file)), "{sleeping:?}");
     let machine = holding(&code, &["pollmachine::new"]);
     assert_eq!(machine.iter().map(|(file, _)| *file).collect::<Vec<_>>(), ["identity-client/src/waiting.rs"]);
@@ -158,6 +166,36 @@ async fn std_http_02_a_redirect_of_either_service_is_not_followed() -> Result<()
         }
     }
     assert_eq!(elsewhere.counters().total(), 0);
+    Ok(())
+}
+
+/// The deadline is the caller's, not that of each request that a call is made of.
+#[tokio::test]
+async fn std_http_01_one_deadline_holds_for_a_call_and_the_tokens_that_it_needs() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    let access = stage.emulator.agentbase();
+    let deadline = Duration::from_millis(1_500);
+    let late = |operation: &str| Fault::on_operation(operation).delay(Duration::from_secs(1));
+    let late_401 = late(STATIC_KEY).status(401).json(&json!({}));
+    for faults in [vec![late("iam_token"), late(STATIC_KEY)], vec![late_401, late("iam_token").times(2)]] {
+        let agentbase = AgentBase::builder()
+            .with_client_credentials(access.client_id(), access.client_secret().clone())
+            .with_agent_identity(AGENT)
+            .with_identity_endpoint(access.identity_url())
+            .with_iam_token_endpoint(access.token_url())
+            .with_http(HttpOptions::new().with_retry(RetryPolicy::new().with_deadline(deadline)))
+            .build()?;
+        let client = IdentityClient::builder().with_platform(agentbase).build()?;
+        for fault in faults {
+            stage.emulator.faults().add(fault);
+        }
+        let begun = Instant::now();
+        let error = client.api_key(KEY_PROVIDER).for_agent().await.err().ok_or("one second and one more")?;
+        let took = begun.elapsed();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!((deadline..deadline + Duration::from_millis(450)).contains(&took), "{took:?}");
+        stage.emulator.faults().clear();
+    }
     Ok(())
 }
 

@@ -157,20 +157,25 @@ impl Caller {
         Err(self.refused(&call, &answer, &token))
     }
 
-    /// Renews the token once if it is refused. What was refused with 401 was not carried out, so anything can be repeated.
+    /// Renews the token once if it is refused. What was refused with 401 was not carried out, so anything can be repeated. One
+    /// deadline holds for all of it, the token requests included.
     async fn answer(&self, call: &Call<'_>) -> Result<(Answer, Arc<IamToken>, u32), Error> {
+        let begun = self.now();
         let token = self.0.iam.token().await?;
-        let (answer, tries) = self.attempt(call, &token).await?;
+        let (answer, tries) = self.attempt(call, &token, begun).await?;
         if answer.status != 401 {
             return Ok((answer, token, tries));
         }
         self.0.iam.forget(&token);
-        let token = self.0.iam.token().await?;
-        let (answer, tries) = self.attempt(call, &token).await?;
+        let transport = &self.0.transport;
+        let left = transport.deadline().saturating_sub(self.now().since(&begun));
+        let token = tokio::time::timeout(left, self.0.iam.token()).await;
+        let token = token.map_err(|_| transport.overdue(call.operation))??;
+        let (answer, tries) = self.attempt(call, &token, begun).await?;
         Ok((answer, token, tries))
     }
 
-    async fn attempt(&self, call: &Call<'_>, token: &IamToken) -> Result<(Answer, u32), Error> {
+    async fn attempt(&self, call: &Call<'_>, token: &IamToken, begun: Moment) -> Result<(Answer, u32), Error> {
         let tries = AtomicU32::new(0);
         let prepare = || {
             tries.fetch_add(1, Ordering::Relaxed);
@@ -182,7 +187,7 @@ impl Caller {
             }
             Ok(Outgoing { method: call.method.clone(), url: call.url.clone(), headers, body: call.body.clone() })
         };
-        let answer = self.0.transport.send(call.operation, call.repeat, prepare).await?;
+        let answer = self.0.transport.send(call.operation, call.repeat, begun, prepare).await?;
         Ok((answer, tries.into_inner()))
     }
 

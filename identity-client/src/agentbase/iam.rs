@@ -236,7 +236,7 @@ impl Iam {
                 body: Some(Bytes::from_static(b"grant_type=client_credentials")),
             })
         };
-        let answer = self.transport.send_unless(OPERATION, Repeat::Safely, prepare, is_lockout).await?;
+        let answer = self.transport.send_unless(OPERATION, Repeat::Safely, asked_at, prepare, is_lockout).await?;
         if !answer.is_success() {
             let basic = basic.to_str().unwrap_or_default().trim_start_matches("Basic ");
             let hidden = [self.account.secret.expose_secret(), basic];

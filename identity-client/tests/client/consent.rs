@@ -221,3 +221,36 @@ async fn a_link_that_must_not_be_opened_is_not_shown() {
     assert_eq!((error.kind(), told.load(Ordering::SeqCst)), (ErrorKind::Protocol, 0));
     assert!(error.to_string().contains("`google`") && error.to_string().contains("not https"), "{error}");
 }
+
+/// What was written to a terminal.
+#[derive(Clone, Default)]
+struct Screen(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_terminal_shows_the_link_and_the_time_that_is_left() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent);
+    for _ in 0..4 {
+        fake.then_poll(Script::NeedsConsent);
+    }
+    fake.then_poll(Script::Issue(None));
+    let screen = Screen::default();
+    let client = fake.builder().with_prompt(identity_client::TerminalPrompt::to(screen.clone())).build().unwrap();
+    let (one, two) = tokio::join!(calendar(&client), calendar(&client));
+    assert!(one.is_ok() && two.is_ok());
+    let text = String::from_utf8(screen.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.matches("https://fake.example.com/consent?session=secret-session-1\n").count(), 1, "{text}");
+    assert!(text.contains("`google`") && text.contains("60 s left") && text.contains("55 s left"), "{text}");
+    assert!(text.ends_with("\r\x1b[K"), "the line is cleared when the wait is over");
+}
