@@ -10,12 +10,11 @@
 mod registry;
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -157,7 +156,7 @@ impl SessionBinding {
     /// The same for what came back as the state, be it genuine or not.
     #[must_use]
     pub fn handle_of_state(state: &str) -> String {
-        URL_SAFE_NO_PAD.encode(digest("flow", state))
+        hex(&digest("flow", state))
     }
 
     /// Lets the user of a consent set out for it. Changes nothing.
@@ -165,11 +164,7 @@ impl SessionBinding {
     /// # Errors
     /// [`BindingRefusal::OtherUser`] if another user is signed in, whom the authorization URL must not be shown to.
     pub fn begin(&self, handle: &str, signed_in: &User) -> Result<Departure, BindingRefusal> {
-        let mut name = [0_u8; 32];
-        let length = URL_SAFE_NO_PAD.decode_slice(handle, &mut name).map_err(|_| BindingRefusal::Unknown)?;
-        if length != name.len() {
-            return Err(BindingRefusal::Unknown);
-        }
+        let name = of_hex(handle).ok_or(BindingRefusal::Unknown)?;
         let now = self.now();
         let registry = self.registry();
         let flow = registry.flow(&name, now).ok_or(BindingRefusal::Unknown)?;
@@ -256,13 +251,13 @@ impl SessionBinding {
         Ok(Confirmed { provider, credential })
     }
 
-    /// A fresh state: 256 bits, 43 characters, which fits the 50 that AgentBase takes for delegated keys.
+    /// A fresh state: 192 bits, 48 characters, which fits the 50 that AgentBase takes for delegated keys.
     pub(crate) fn fresh_state() -> Result<String, Error> {
-        let mut bytes = [0_u8; 32];
+        let mut bytes = [0_u8; 24];
         getrandom::fill(&mut bytes).map_err(|_| {
             Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes, so no consent can be begun")
         })?;
-        Ok(URL_SAFE_NO_PAD.encode(bytes))
+        Ok(hex(&bytes))
     }
 
     /// Knows a consent from here on; one that it knows already stays as it is.
@@ -382,7 +377,7 @@ fn key(platform: Description<'_>, credential: CredentialKind, provider: &Provide
 
 /// Made of the state, so that another process of the application can check it after a restart; it does not tell the state.
 fn browser_proof(state: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest("browser", state))
+    hex(&digest("browser", state))
 }
 
 /// One digest a purpose: to know one is not to know another.
@@ -394,6 +389,25 @@ fn digest(purpose: &str, state: &str) -> Digest {
         .chain_update(state)
         .finalize()
         .into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn of_hex(text: &str) -> Option<Digest> {
+    let mut digest = Digest::default();
+    if text.len() != 2 * digest.len() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(digest)
 }
 
 /// Compares digests, so that the time it takes tells nothing of where or whether the lengths differ.

@@ -2,10 +2,7 @@
 //!
 //! Without a binding every gate is open, and a receipt says so.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::atomic::Ordering;
 
 use crate::{
     audit::Bound,
@@ -153,30 +150,11 @@ fn answer(polled: Polled<Issued>) -> Result<Issued, Answer> {
     }
 }
 
-/// Waits before the next question, unless the consent turns out to be another user's: that ends it at once. A confirmation
-/// does not cut the wait, for the platform may have asked to be left alone.
-pub(crate) async fn sleep(client: &Arc<Inner>, pending: &PendingAuthorization, gap: Duration) -> Result<(), Error> {
-    let Some(mut standing) = client.binding.as_ref().and_then(|binding| binding.watch(pending)) else {
-        tokio::time::sleep(gap).await;
-        return Ok(());
-    };
-    let refusal = standing.wait_for(|standing| *standing == Standing::Refused);
-    match tokio::time::timeout(gap, refusal).await.map(|seen| seen.is_ok()) {
-        Ok(true) => Err(refused(pending)),
-        // The flow is no longer kept: the next question will say so.
-        Ok(false) => {
-            tokio::time::sleep(gap).await;
-            Ok(())
-        }
-        Err(_) => Ok(()),
-    }
-}
-
 pub(crate) fn is_held_back(client: &Inner, pending: &PendingAuthorization) -> bool {
     client.binding.as_ref().is_some_and(|binding| binding.is_held_back(pending))
 }
 
-fn refused(pending: &PendingAuthorization) -> Error {
+pub(crate) fn refused(pending: &PendingAuthorization) -> Error {
     Error::new(
         ErrorKind::AuthorizationDenied,
         format!("the consent for provider `{}` was not finished by the user who began it", pending.provider()),

@@ -6,6 +6,7 @@ use futures_util::future::{Either, select};
 
 use crate::{
     audit::Source,
+    binding::Standing,
     cache::{Landing, Lookup},
     client::Inner,
     consent::{Acquired, PendingAuthorization, Prompt, Wait},
@@ -194,7 +195,7 @@ async fn poll(
     let mut machine = PollMachine::new(left.min(LONGEST_WAIT), None);
     let mut step = machine.start();
     while let Step::AskAfter(gap) = step {
-        gate::sleep(client, pending, gap).await?;
+        pause(client, pending, gap).await?;
         // A call that does not wait may have asked meanwhile, and got it.
         if let Lookup::Fresh(credential) = client.cache.lookup(&KeyRef::of(request), client.clock.now()) {
             return Ok(credential);
@@ -212,6 +213,25 @@ async fn poll(
         step = machine.after(answer, client.clock.now().since(&begun));
     }
     Err(if gate::is_held_back(client, pending) { gate::never_came_back(pending) } else { expired(pending) })
+}
+
+/// Waits before the next question, unless the consent turns out to be another user's: that ends it at once. A confirmation
+/// does not cut the wait, for the platform may have asked to be left alone.
+async fn pause(client: &Inner, pending: &PendingAuthorization, gap: Duration) -> Result<(), Error> {
+    let Some(mut standing) = client.binding.as_ref().and_then(|binding| binding.watch(pending)) else {
+        tokio::time::sleep(gap).await;
+        return Ok(());
+    };
+    let refusal = standing.wait_for(|standing| *standing == Standing::Refused);
+    match tokio::time::timeout(gap, refusal).await.map(|seen| seen.is_ok()) {
+        Ok(true) => Err(gate::refused(pending)),
+        // The flow is no longer kept: the next question will say so.
+        Ok(false) => {
+            tokio::time::sleep(gap).await;
+            Ok(())
+        }
+        Err(_) => Ok(()),
+    }
 }
 
 fn expired(pending: &PendingAuthorization) -> Error {

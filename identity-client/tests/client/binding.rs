@@ -352,7 +352,7 @@ async fn nothing_of_a_binding_prints_a_state() {
     bench.fake.then(Script::NeedsConsent);
     let pending = begin(&bench.client, "alice").await;
     let handle = SessionBinding::handle(&pending).unwrap();
-    assert_eq!(state(&pending).len(), 43);
+    assert_eq!(state(&pending).len(), 48);
     assert_ne!(handle, state(&pending));
     assert_eq!(bench.binding.begin(&handle, &user("mallory")).unwrap_err(), BindingRefusal::OtherUser);
     assert_eq!(bench.binding.begin("AAAA", &user("alice")).unwrap_err(), BindingRefusal::Unknown);
