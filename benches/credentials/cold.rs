@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use criterion::Criterion;
-use identity_client::{
-    IdentityClient,
-    agentbase::{AgentBase, NewIdentity},
-};
+use identity_client::IdentityClient;
 use identity_emulator::Emulator;
+
+use crate::platform::{AGENT, PROVIDER, set_up};
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     // The server has a runtime of its own, or its work would count as the client's.
@@ -15,24 +14,14 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     let emulator = server.block_on(Emulator::start()).unwrap();
     let access = emulator.agentbase();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let agentbase = AgentBase::builder()
-        .with_client_credentials(access.client_id(), access.client_secret().clone())
-        .with_agent_identity("bench-agent")
-        .with_identity_endpoint(access.identity_url())
-        .with_iam_token_endpoint(access.token_url())
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        agentbase.identities().create(NewIdentity::new("bench-agent").unwrap()).await.unwrap();
-        agentbase.api_key_providers().create("openai-key", "sk-0123456789").await.unwrap();
-    });
+    let agentbase = set_up(&runtime, &emulator);
     // Nothing is kept, so every call is cold; the service token is kept, as it is in an agent.
     let client =
         IdentityClient::builder().with_platform(agentbase).with_unknown_lifetime(Duration::ZERO).build().unwrap();
 
     let (http, bearer) = runtime.block_on(bare_client(&access));
     let url = format!(
-        "{}/api/v1/outbound-auth/api-key-providers/openai-key/agent-identities/bench-agent/api-key",
+        "{}/api/v1/outbound-auth/api-key-providers/{PROVIDER}/agent-identities/{AGENT}/api-key",
         access.identity_url()
     );
     let mut group = criterion.benchmark_group("cold");
@@ -44,7 +33,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         });
     });
     group.bench_function("client request", |bencher| {
-        bencher.to_async(&runtime).iter(|| async { client.api_key("openai-key").for_agent().await.unwrap() });
+        bencher.to_async(&runtime).iter(|| async { client.api_key(PROVIDER).for_agent().await.unwrap() });
     });
     group.finish();
     server.block_on(emulator.shutdown());

@@ -4,27 +4,15 @@ use std::time::Duration;
 
 use criterion::Criterion;
 use futures_util::future::join_all;
-use identity_client::{
-    IdentityClient,
-    agentbase::{AgentBase, NewIdentity},
-};
+use identity_client::IdentityClient;
 use identity_emulator::Emulator;
+
+use crate::platform::{PROVIDER, set_up};
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let emulator = runtime.block_on(Emulator::start()).unwrap();
-    let access = emulator.agentbase();
-    let agentbase = AgentBase::builder()
-        .with_client_credentials(access.client_id(), access.client_secret().clone())
-        .with_agent_identity("bench-agent")
-        .with_identity_endpoint(access.identity_url())
-        .with_iam_token_endpoint(access.token_url())
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        agentbase.identities().create(NewIdentity::new("bench-agent").unwrap()).await.unwrap();
-        agentbase.api_key_providers().create("openai-key", "sk-0123456789").await.unwrap();
-    });
+    let agentbase = set_up(&runtime, &emulator);
     let client = IdentityClient::builder()
         .with_platform(agentbase)
         .with_unknown_lifetime(Duration::from_secs(3600))
@@ -37,7 +25,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         bencher.to_async(&runtime).iter(|| async {
             client.forget_all();
             let before = emulator.counters().count("get_api_key_for_agent_identity");
-            let keys = join_all((0..1000).map(|_| client.api_key("openai-key").for_agent().into_future())).await;
+            let keys = join_all((0..1000).map(|_| client.api_key(PROVIDER).for_agent().into_future())).await;
             assert!(keys.iter().all(Result::is_ok));
             assert_eq!(emulator.counters().count("get_api_key_for_agent_identity") - before, 1, "one request for all");
         });

@@ -4,6 +4,7 @@
 mod cold;
 mod concurrent;
 mod many_users;
+mod platform;
 mod warm;
 
 criterion::criterion_group!(benches, warm::bench, cold::bench, concurrent::bench, many_users::bench);
