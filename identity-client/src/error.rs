@@ -11,6 +11,7 @@ use crate::{consent::PendingAuthorization, credential::CredentialRef, name::Prov
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -21,7 +22,7 @@ struct Inner {
     retry_after: Option<Duration>,
     retryable: bool,
     pending: Vec<PendingAuthorization>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// The kinds of [`Error`]: each says who has to act.
@@ -168,16 +169,11 @@ impl Error {
 
     /// The same error with all that is pending, for calls that need several consents.
     pub(crate) fn gather(&self, pending: Vec<PendingAuthorization>) -> Self {
-        let gathered =
-            Self::new(self.kind(), self.0.message.clone()).with_pending(pending).with_retryable(self.0.retryable);
-        match self.hint() {
-            Some(hint) => gathered.with_hint(hint),
-            None => gathered,
-        }
+        Self(Arc::new(Inner { pending, ..(*self.0).clone() }))
     }
 
     pub(crate) fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.change(|inner| inner.source = Some(source.into()))
+        self.change(|inner| inner.source = Some(Arc::from(source.into())))
     }
 
     /// Names the provider in the message, unless it is named there.

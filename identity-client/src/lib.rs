@@ -86,6 +86,7 @@ mod need;
 mod platform;
 mod poll;
 mod principal;
+mod prompt_failure;
 mod prompts;
 mod request;
 mod retry;

@@ -19,6 +19,7 @@ use crate::{
     need::{Need, outcome, receipt},
     platform::Issued,
     poll::{Answer, PollMachine, Step},
+    prompt_failure::PromptFailure,
 };
 
 /// No platform keeps a session longer than this; a wait that everybody has left ends at once anyway.
@@ -147,7 +148,7 @@ async fn tell(
             )
             .with_pending(vec![pending.clone()])
             .with_hint("see why the prompt failed, then call again: the consent that is under way goes on")
-            .with_source(source))
+            .with_source(PromptFailure::of(&source)))
         }
     }
 }

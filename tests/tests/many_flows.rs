@@ -1,4 +1,4 @@
-//! Four hundred users at once: half hand over a key, some decline, some never answer. Each handler gets its own user's
+//! Hundreds of users at once, with the feature `peers` two thousand: half hand over a key, some decline, some never answer. Each handler gets its own user's
 //! credential or its own error.
 
 use std::{collections::HashMap, time::Duration};
@@ -8,9 +8,12 @@ use identity_client::{Error, ErrorKind, IdentityClient, PendingAuthorization, Re
 use identity_emulator::Emulator;
 use identity_tests::{Anything, RETURN_URL, Stage};
 
-const USERS: usize = 400;
+const USERS: usize = if cfg!(feature = "peers") { 2000 } else { 400 };
 
-#[requires_api_key(provider_name = "personal-key", auth_flow = "USER_FEDERATION", timeout = "12s", on_auth_url = person)]
+/// Two thousand need a while in the test profile.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(feature = "peers") { 60 } else { 12 });
+
+#[requires_api_key(provider_name = "personal-key", auth_flow = "USER_FEDERATION", timeout = PATIENCE, on_auth_url = person)]
 async fn whose(context: &RequestContext, api_key: identity_client::ApiKey) -> Result<String, Error> {
     Ok(api_key.expose_secret().to_owned())
 }
@@ -30,7 +33,10 @@ fn does(user: &str) -> Does {
     }
 }
 
-async fn person(pending: PendingAuthorization) -> Result<(), reqwest::Error> {
+async fn person(pending: PendingAuthorization) -> Result<(), Anything> {
+    // So many people do not open a connection in the same instant, and a listener's queue is short.
+    static AT_ONCE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(100);
+    let _turn = AT_ONCE.acquire().await?;
     let user = pending.user().id().to_owned();
     let link = pending.authorization_url().to_owned();
     let browser = browser()?;
@@ -113,7 +119,10 @@ async fn many_users_at_once_get_their_own() -> Result<(), Anything> {
                 assert_eq!(pending.user().id(), user);
                 "timed out"
             }
-            (_, got) => return Err(format!("{user}: {got:?}").into()),
+            (_, got) => {
+                let cause = got.as_ref().err().and_then(std::error::Error::source).map(|cause| format!("{cause:?}"));
+                return Err(format!("{user}: {got:?} {cause:?}").into());
+            }
         };
         *outcomes.entry(outcome).or_default() += 1;
     }
@@ -127,8 +136,8 @@ async fn many_users_at_once_get_their_own() -> Result<(), Anything> {
         memory().saturating_sub(before)
     );
     assert!(stage.count("iam_token") <= 1);
-    // One to begin, at most one each gap of the 12 seconds, and one to collect.
-    assert!(asked <= USERS as u64 * 8, "{asked} questions");
+    // One to begin, at most one each gap of the wait, and one to collect.
+    assert!(asked <= USERS as u64 * 18, "{asked} questions");
     Ok(())
 }
 
