@@ -349,7 +349,7 @@ impl Transport {
     }
 
     async fn attempt(&self, outgoing: Outgoing) -> Result<Answer, Tried> {
-        let host = outgoing.url.host_str().unwrap_or_default().to_owned();
+        let host = outgoing.url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
         let mut request = reqwest::Request::new(outgoing.method, outgoing.url);
         *request.headers_mut() = outgoing.headers;
         *request.body_mut() = outgoing.body.map(Into::into);
