@@ -1,6 +1,9 @@
 //! What is asked of a platform.
 
-use std::hash::{BuildHasher, Hash as _, Hasher as _};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hash as _, Hasher as _},
+};
 
 pub use identity_grammar::Flow;
 
@@ -23,7 +26,7 @@ pub struct CredentialRequest {
 }
 
 /// What matters only when a user has to be asked.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct ConsentOptions {
     /// Where the browser lands afterwards.
@@ -34,6 +37,20 @@ pub struct ConsentOptions {
     pub custom_state: Option<String>,
     /// Extra parameters of the authorization request, in the order given.
     pub custom_parameters: Vec<(String, String)>,
+}
+
+impl fmt::Debug for ConsentOptions {
+    /// Whoever learns the state can meddle with a session binding, and parameters name people (`login_hint`): a log is told
+    /// what was given, and no values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.custom_parameters.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("ConsentOptions")
+            .field("force", &self.force)
+            .field("return_url", &self.return_url.is_some())
+            .field("custom_state", &self.custom_state.is_some())
+            .field("custom_parameters", &names)
+            .finish()
+    }
 }
 
 impl CredentialRequest {

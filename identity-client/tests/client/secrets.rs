@@ -66,8 +66,14 @@ async fn everything(client: &IdentityClient, fake: &Fake, clock: &HandClock, cap
     captured.debug(&client.access_token("crm").with_scopes(["read"]).source().unwrap());
     captured.debug(&client.access_token("crm").for_user(&alice));
     fake.then(Script::NeedsConsent);
-    let calendar =
-        || client.access_token("google").with_scopes(["calendar"]).with_context(context.clone()).for_user(&alice);
+    let calendar = || {
+        let request = client.access_token("google").with_scopes(["calendar"]).with_context(context.clone());
+        request
+            .for_user(&alice)
+            .with_custom_state("secret-session-state")
+            .with_custom_parameter("login_hint", "alice-of-wonderland")
+            .with_return_url("https://app.example.com/consent?back=1")
+    };
     let acquired = calendar().acquire().await.unwrap();
     captured.debug(&acquired);
     let Acquired::NeedsConsent(pending) = acquired else { panic!("consent is missing") };
@@ -114,6 +120,7 @@ fn w31_w32_w33_w34_nothing_prints_a_secret() {
     }
     // The harness sees what it should: spans, receipts, events, and the messages of errors.
     for seen in [
+        "asked of the fake",
         "identity_client.acquire",
         "credential requested",
         "could not be renewed",

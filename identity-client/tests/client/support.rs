@@ -220,6 +220,8 @@ impl Platform for Fake {
     }
 
     async fn acquire(&self, request: &CredentialRequest) -> Result<Acquired<Issued>, Error> {
+        // As the author of a platform would, to see what is asked: the log is searched for secrets.
+        tracing::debug!(?request, "asked of the fake");
         let nth = self.0.acquired.fetch_add(1, Ordering::SeqCst) + 1;
         self.0.forced.fetch_add(u64::from(request.options().force), Ordering::SeqCst);
         let user = match request.principal() {
