@@ -91,6 +91,7 @@ mod prompts;
 mod request;
 mod retry;
 mod retry_budget;
+mod step_up;
 mod together;
 mod token_source;
 mod transport;

@@ -158,7 +158,7 @@ impl<'a> Need<'a> {
                 renew_ahead(client, &request);
                 credential
             }
-            Lookup::Refused(_) | Lookup::Missing => return None,
+            Lookup::Refused(_) | Lookup::Short | Lookup::Missing => return None,
         };
         let context = self.contexts(task.as_ref()).next();
         receipt(client, &key, flow, context, (Source::Cache, Outcome::Released, credential.bound()), (now, now));
@@ -267,8 +267,11 @@ impl<'a> Need<'a> {
                 Lookup::Refused(_) if request.user().is_some() && client.cache.claim_asking(request) => {
                     return (Source::Platform, ask_anew(client, request).await);
                 }
+                Lookup::Short if client.cache.claim_step_up(request) => {
+                    return (Source::Platform, ask_anew(client, request).await);
+                }
                 Lookup::Refused(rest) => return (Source::Cache, Err(still_refused(request, rest))),
-                Lookup::Missing => {}
+                Lookup::Short | Lookup::Missing => {}
             }
         }
         (Source::Platform, fly(client, request).await)
