@@ -12,6 +12,8 @@ use http::{
 pub(crate) const NOT_GOOD: &str = "This link is not good. It is over, was used before, or belongs to somebody else. Go back to the application and start again there.";
 pub(crate) const SIGN_IN: &str = "Sign in to the application, then open this page again.";
 pub(crate) const DECLINED: &str = "The account was not connected: the provider reported that access was not given. Go back to the application to try again.";
+pub(crate) const NOT_COMPLETE: &str =
+    "You agreed, but the last step did not work. Go back to the application and try again there.";
 pub(crate) const LOOPBACK_ONLY: &str =
     "These pages are set up for this machine only, with cookies that are not safe anywhere else.";
 
