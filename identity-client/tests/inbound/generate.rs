@@ -84,15 +84,15 @@ impl Forge {
         &self.pairs[name]
     }
 
-    fn put(&mut self, verifier: &str, at: u64, name: &str, expected: &str, token: String) {
+    fn put(&mut self, verifier: &str, at: u64, name: &str, expected: &str, token: &str) {
         self.tokens.push(json!({
             "name": name, "verifier": verifier, "at": at, "expected": expected, "token": token,
         }));
     }
 
     /// For the verifier that accepts all algorithms.
-    fn add(&mut self, name: &str, expected: &str, token: String) {
-        self.put("all algorithms", NOW, name, expected, token);
+    fn add(&mut self, name: &str, expected: &str, token: impl AsRef<str>) {
+        self.put("all algorithms", NOW, name, expected, token.as_ref());
     }
 
     /// A token that is signed as it should be, with this header.
@@ -104,7 +104,7 @@ impl Forge {
     /// A token that is signed as it should be, with these claims.
     fn with_claims(&mut self, verifier: &str, name: &str, expected: &str, claims: &Value) {
         let token = self.pair("rs").token(&header(), claims);
-        self.put(verifier, NOW, name, expected, token);
+        self.put(verifier, NOW, name, expected, &token);
     }
 
     fn good(&mut self) {
@@ -124,7 +124,7 @@ impl Forge {
             self.add(&format!("good, {algorithm}"), "ok", token);
         }
         let token = self.pair("secret").token(&json!({ "alg": "HS256", "kid": "whatever" }), &claims());
-        self.put("secret", NOW, "good, HS256 with a shared secret", "ok", token);
+        self.put("secret", NOW, "good, HS256 with a shared secret", "ok", &token);
         let token = self
             .pair("rs")
             .seal("\n{ \"typ\":\"jwt\",\r\n\t\"alg\":\"RS256\", \"kid\" : \"rs\" } ", &claims().to_string());
@@ -140,12 +140,12 @@ impl Forge {
         let [head, body, seal] = &parts[..] else { panic!("three parts") };
         let joined = |parts: [&str; 3]| parts.join(".");
         self.add("nothing", "not_compact", String::new());
-        self.add("an opaque token", "not_compact", "AT8csE2seW1lbG9uZw".to_owned());
+        self.add("an opaque token", "not_compact", "AT8csE2seW1lbG9uZw");
         self.add("two parts", "not_compact", format!("{head}.{body}"));
         self.add("four parts", "not_compact", format!("{good}.{seal}"));
         self.add("six parts", "not_compact", format!("{good}.a.b.c"));
         self.add("the JSON serialization", "not_compact", json!({ "payload": body, "signatures": [] }).to_string());
-        self.add("only dots", "header_malformed", "..".to_owned());
+        self.add("only dots", "header_malformed", "..");
         self.add("five parts", "encrypted", format!("{good}.{seal}.{seal}"));
         let jwe = base64(json!({ "alg": "RSA-OAEP", "enc": "A256GCM" }).to_string());
         self.add("a JWE", "encrypted", format!("{jwe}.a.b.c.d"));
@@ -306,11 +306,11 @@ impl Forge {
         let token = self.pair("rs").token(&header_with("alg", "RS384"), &claims());
         self.add("an algorithm that is not among those accepted", "algorithm_not_allowed", token);
         let token = self.pair("ps").token(&json!({ "alg": "PS256", "kid": "ps256" }), &claims());
-        self.put("defaults", NOW, "PS256 where it was not chosen", "algorithm_not_allowed", token);
+        self.put("defaults", NOW, "PS256 where it was not chosen", "algorithm_not_allowed", &token);
         let token = self.pair("rs").token(&header(), &claims());
-        self.put("secret", NOW, "RS256 where a secret is shared", "algorithm_not_allowed", token);
+        self.put("secret", NOW, "RS256 where a secret is shared", "algorithm_not_allowed", &token);
         let token = self.pair("secret").token(&json!({ "alg": "HS512" }), &claims());
-        self.put("secret", NOW, "HS512 where HS256 was chosen", "algorithm_not_allowed", token);
+        self.put("secret", NOW, "HS512 where HS256 was chosen", "algorithm_not_allowed", &token);
     }
 
     fn headers(&mut self) {
@@ -375,7 +375,7 @@ impl Forge {
             ("at+jwt", "ok", header_with("typ", "at+jwt")),
         ] {
             let token = self.pair("rs").token(&header, &claims());
-            self.put("typed", NOW, &format!("typ {name} where at+jwt is needed"), expected, token);
+            self.put("typed", NOW, &format!("typ {name} where at+jwt is needed"), expected, &token);
         }
     }
 
@@ -444,14 +444,14 @@ impl Forge {
         self.add("good, a kid that two types of key share", "ok", token);
         let bare = json!({ "alg": "RS256", "typ": "JWT" });
         let token = self.pair("rs").token(&bare, &claims());
-        self.put("one key", NOW, "good, no kid and one key", "ok", token.clone());
+        self.put("one key", NOW, "good, no kid and one key", "ok", &token);
         self.add("no kid, and only one key fits", "ok", token);
         let token = self.pair("p256").token(&json!({ "alg": "ES256" }), &claims());
         self.add("no kid, and several keys fit", "key_ambiguous", token);
         let token = self.pair("p256").token(&json!({ "alg": "ES256" }), &claims());
-        self.put("one key", NOW, "no kid, and no key fits", "key_unknown", token);
+        self.put("one key", NOW, "no kid, and no key fits", "key_unknown", &token);
         let token = self.pair("foreign").token(&bare, &claims());
-        self.put("one key", NOW, "no kid, and the key of another issuer", "signature_invalid", token);
+        self.put("one key", NOW, "no kid, and the key of another issuer", "signature_invalid", &token);
     }
 
     fn signatures(&mut self) {
@@ -496,10 +496,10 @@ impl Forge {
         self.add("an EdDSA signature of zeros", "signature_invalid", format!("{message}.{}", base64([0; 64])));
         let token =
             Pair::secret("another secret that nobody has shared here").token(&json!({ "alg": "HS256" }), &claims());
-        self.put("secret", NOW, "HS256 with another secret", "signature_invalid", token);
+        self.put("secret", NOW, "HS256 with another secret", "signature_invalid", &token);
         let token = self.pair("secret").token(&json!({ "alg": "HS256" }), &claims());
         let (message, _) = token.rsplit_once('.').unwrap();
-        self.put("secret", NOW, "HS256 without a signature", "signature_invalid", format!("{message}."));
+        self.put("secret", NOW, "HS256 without a signature", "signature_invalid", &format!("{message}."));
     }
 
     fn issuers_and_subjects(&mut self) {
@@ -610,7 +610,7 @@ impl Forge {
     fn times(&mut self) {
         let at = |forge: &mut Self, verifier: &str, at: u64, name: &str, expected: &str, claims: &Value| {
             let token = forge.pair("rs").token(&header(), claims);
-            forge.put(verifier, at, name, expected, token);
+            forge.put(verifier, at, name, expected, &token);
         };
         // The leeway is 30 s.
         at(self, "all algorithms", NOW + 329, "exp 29 s ago", "ok", &claims());
@@ -696,7 +696,7 @@ impl Forge {
         let mut bare = without(&["scope"]);
         bare["aud"] = CLIENT.into();
         let token = self.pair("rs").token(&header_with("typ", "at+jwt"), &bare);
-        self.put("id token", NOW, "an access token for an ID token, by its typ", "type_not_allowed", token);
+        self.put("id token", NOW, "an access token for an ID token, by its typ", "type_not_allowed", &token);
     }
 
     fn scopes(&mut self) {
