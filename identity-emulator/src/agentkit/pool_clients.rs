@@ -146,6 +146,9 @@ fn shown(client: &PoolClient) -> Value {
     answer["ClientSecret"] = client.secret.expose_secret().into();
     answer["AllowedCallbackUrls"] = json!(client.callback_urls);
     answer["IdToken"] = json!({ "LifetimeSeconds": client.token_seconds });
+    if answer["AllowedWebOrigins"].is_null() {
+        answer["AllowedWebOrigins"] = json!([]);
+    }
     if answer["RefreshToken"].is_null() {
         answer["RefreshToken"] = json!({
             "Rotation": true,
