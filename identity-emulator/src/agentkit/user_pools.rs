@@ -57,6 +57,25 @@ pub(super) fn get(call: &Call<'_>, members: Map<String, Value>) -> Answer {
     Ok(shown(call, found))
 }
 
+/// What is left out stays. Not in the contract, but the vendor's client drives it.
+pub(super) async fn update(call: &Call<'_>, members: Map<String, Value>) -> Answer {
+    let request: Request = body::read(members.clone())?;
+    let id = required(request.user_pool_uid, "UserPoolUid")?;
+    let name = request.name.map(|name| body::name(Some(name))).transpose()?;
+    let mut settings = settings(members, &NOT_SETTINGS);
+    settings.remove("UserPoolUid");
+    let now = call.core.clock.now();
+    let change = call.core.vault.change(move |state| {
+        let pool = state.user_pool_mut(&id).map_err(|_| ApiError::not_found("user pool not found"))?;
+        pool.settings.extend(settings);
+        pool.name = name.unwrap_or_else(|| std::mem::take(&mut pool.name));
+        pool.updated_at = now;
+        Ok::<_, ApiError>(pool.clone())
+    });
+    let updated = change.await?;
+    Ok(shown(call, &updated))
+}
+
 fn shown(call: &Call<'_>, pool: &UserPool) -> Value {
     let base = issuer::of_user_pool(call.core, &pool.id);
     let mut answer = pool.settings.clone();

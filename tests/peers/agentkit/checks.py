@@ -198,6 +198,9 @@ def user_pools(emulator, monkey):
     name, callback = fresh("pool"), "http://127.0.0.1:8082/callback"
     uid, domain = client.create_user_pool(name)
     require(client.get_user_pool(name=name), "found by its name")
+    client.configure_user_pool_for_idp_only(uid)
+    found = emulator.identity().get_user_pool(volcenginesdkid.GetUserPoolRequest(user_pool_uid=uid))
+    require(found.password_sign_in_enabled is False and found.name == name, "the switches, and the rest as it was")
     client_id, secret = client.create_user_pool_client(uid, "web", "WEB_APPLICATION")
     client.register_callback_for_user_pool_client(uid, client_id, callback, "http://127.0.0.1:8082")
     require(client.user_pool_client_exists(uid, client_id), "it exists")
