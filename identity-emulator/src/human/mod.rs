@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 
 use crate::agentbase;
+use crate::agentkit::{CALLBACK_PATH, person};
 use crate::core::Core;
 use crate::error::EmulatorError;
 use crate::random;
@@ -29,7 +30,8 @@ const MOST: usize = 1_000;
 ///
 /// Parses from and displays as `manual`, `approve`, `deny`, `approve-after=N`.
 ///
-/// Consent at an OAuth2 provider is scripted for the built-in provider only, through its real pages; other providers stay pending.
+/// Consent at an OAuth2 provider is scripted for the built-in provider and the imitation of Feishu only, through their real pages; other
+/// providers stay pending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Human {
     /// Nothing: a real person, or the test itself, opens the link.
@@ -213,13 +215,17 @@ async fn act(core: &Arc<Core>, session_id: &str, approve: bool) -> Result<(), &'
         Asks::Consent { .. } => {
             let provider = core.vault.read().oauth_provider_by_id(&provider_id).cloned();
             let registration = provider.ok().and_then(|provider| core.registration(&provider));
-            if registration.is_none_or(|registration| registration.authorization_url != core.built_in.authorization_url)
-            {
+            if registration.is_none_or(|registration| core.own(&registration).is_none()) {
                 return Err("only consent at the built-in provider can be scripted");
             }
-            let start = format!("{}/oauth2/authorize?sessionId={session_id}", core.identity_url());
-            let callback = format!("{}/oauth2/callback/", core.identity_url());
-            browser::walk(&core.human.browser, &start, &callback, &session.grant.user, approve).await
+            let (start, callback) = match &session.setting_out {
+                Some(start) => (start.url.expose_secret().to_owned(), format!("{}{CALLBACK_PATH}", core.origin)),
+                None => (
+                    format!("{}/oauth2/authorize?sessionId={session_id}", core.identity_url()),
+                    format!("{}/oauth2/callback/", core.identity_url()),
+                ),
+            };
+            browser::walk(&core.human.browser, &start, &callback, person(&session.grant.user), approve).await
         }
     }
 }
