@@ -246,7 +246,8 @@ impl AgentKit {
             session_uri: grant.session_uri,
         };
         let parameters = grant.custom_parameters.iter().map(|(_, value)| value.as_str());
-        let own = [Some(token.expose_secret()), Some(grant.user.id()), grant.custom_state, grant.session_uri];
+        let shown = grant.user.token().map(ExposeSecret::expose_secret);
+        let own = [Some(token.expose_secret()), Some(grant.user.id()), shown, grant.custom_state, grant.session_uri];
         let hidden = own.into_iter().flatten().chain(parameters);
         let mut call = Call::new(OPERATION, "GetResourceOauth2Token", &body)?.hiding(hidden);
         if grant.force {

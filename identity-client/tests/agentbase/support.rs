@@ -62,8 +62,8 @@ impl Server {
         AgentBase::builder()
             .with_client_credentials(CLIENT_ID, CLIENT_SECRET)
             .with_agent_identity("demo-agent")
-            .with_identity_endpoint(format!("{}/identity", self.origin))
-            .with_iam_token_endpoint(format!("{}{TOKEN_PATH}", self.origin))
+            .with_identity_endpoint(format!("{}/identity", self.origin()))
+            .with_iam_token_endpoint(format!("{}{TOKEN_PATH}", self.origin()))
             .with_http(HttpOptions::new().with_retry(quick(1)))
     }
 
