@@ -47,6 +47,7 @@
 //! | feature | default | |
 //! | --- | --- | --- |
 //! | `agentbase` | yes | the platform GreenNode AgentBase |
+//! | `agentkit` | | the platform Volcengine Agent Identity (AgentKit) |
 //! | `macros` | yes | the attributes |
 //! | `rustls-tls` | yes | TLS by rustls with aws-lc-rs and the operating system's roots |
 //! | `rustls-no-provider` | | rustls with the crypto provider that the process installs before it builds a client |
@@ -107,6 +108,8 @@ mod wire;
 pub mod __private;
 #[cfg(feature = "agentbase")]
 pub mod agentbase;
+#[cfg(feature = "agentkit")]
+pub mod agentkit;
 #[cfg(feature = "inbound")]
 pub mod inbound;
 

@@ -56,7 +56,15 @@ fn std_9068_01_no_code_decodes_an_outbound_token() -> Result<(), Anything> {
     let base64 = holding(&code, &["base64", "url_safe"]);
     assert!(!base64.is_empty() && base64.iter().all(|(file, _)| home(file)), "{base64:?}");
     assert_eq!(holding(&code, &[".decode(", "decode_slice", "decode_vec"]), []);
-    assert_eq!(holding(&code, &["jsonwebtoken", "jwt", "split('.')", "split(\".\")"]), []);
+    let parts = holding(&code, &["jsonwebtoken", "jwt", "split('.')", "split(\".\")"]);
+    // Names on AgentKit's wire: an action that a user's token is passed on to, and a field of the inbound configuration.
+    let names = ["\"getworkloadaccesstokenforjwt\"", "rename = \"jwtauthconfig\""];
+    let of_wire = |line: &str| names.iter().any(|name| line.contains(name) && !line.replace(name, "").contains("jwt"));
+    let parts: Vec<_> = parts
+        .into_iter()
+        .filter(|(file, line)| !(file.starts_with("identity-client/src/agentkit/") && of_wire(line)))
+        .collect();
+    assert_eq!(parts, []);
     Ok(())
 }
 

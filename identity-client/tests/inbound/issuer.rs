@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     keys::Pair,
-    support::{ManualClock, Reply, Server, eventually, quick},
+    loopback::{ManualClock, Reply, Server, eventually, quick},
 };
 
 const AUDIENCE: &str = "https://agent.example.com";

@@ -1,6 +1,6 @@
 //! Who is calling: forged tokens, and issuers that misbehave.
 
-#![cfg(all(feature = "inbound", feature = "agentbase"))]
+#![cfg(feature = "inbound")]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -14,8 +14,8 @@ mod generate;
 mod issuer;
 mod keys;
 mod login;
+#[expect(dead_code, reason = "the tests of the platforms use the rest")]
+#[path = "../common/loopback.rs"]
+mod loopback;
 mod properties;
 mod refusals;
-#[expect(dead_code, reason = "the loopback server and the clock of the tests of AgentBase; not the rest")]
-#[path = "../agentbase/support.rs"]
-mod support;
