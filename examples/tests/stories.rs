@@ -71,6 +71,15 @@ async fn m2m_token() -> Result<(), Anything> {
 }
 
 #[tokio::test]
+async fn mcp_client() -> Result<(), Anything> {
+    let told = tells("mcp_client", &[], &["1. the MCP server at ", "2. ", "3. "]).await?;
+    assert!(told.contains(" answers 401 ") && told.contains(" and none failed"), "{told}");
+    let tokens = told.lines().find_map(|line| line.strip_prefix("3. ")?.split(' ').next()?.parse::<u32>().ok());
+    assert!(tokens.is_some_and(|tokens| tokens > 1), "the session outlives a token: {told}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn manage() -> Result<(), Anything> {
     let story = ["updated example-agent", "rotated the key", "creating it again: ", "26 agent identities"];
     tells("manage", &[], &story).await.map(drop)

@@ -35,6 +35,7 @@ pub struct EmulatorBuilder {
     human: Human,
     iam_token_lifetime: Duration,
     session_lifetime: Duration,
+    provider_token_lifetime: Option<Duration>,
     account: Option<ServiceAccount>,
     data_dir: Option<PathBuf>,
     key_file: Option<PathBuf>,
@@ -48,6 +49,7 @@ impl Default for EmulatorBuilder {
             human: Human::default(),
             iam_token_lifetime: Duration::from_secs(3600),
             session_lifetime: Duration::from_secs(600),
+            provider_token_lifetime: None,
             account: None,
             data_dir: None,
             key_file: None,
@@ -78,6 +80,12 @@ impl EmulatorBuilder {
     /// How long a person has to act; 10 minutes by default. A session past it answers `FAILED`, an hour later "not found".
     pub fn with_session_lifetime(mut self, lifetime: Duration) -> Self {
         self.session_lifetime = lifetime;
+        self
+    }
+
+    /// How long access tokens of the built-in provider live; 3600 s by default, in whole seconds, at most ten years.
+    pub fn with_provider_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.provider_token_lifetime = Some(lifetime);
         self
     }
 
@@ -123,7 +131,8 @@ impl EmulatorBuilder {
         let clock = Clock::default();
         let origin = format!("http://{address}");
         let account = self.account.or_else(|| self.seed.account());
-        let (account, provider) = settle(&vault, account, self.seed, &clock, &origin).await?;
+        let provider = built_in_provider(&clock, &origin, self.provider_token_lifetime)?;
+        let (account, provider) = settle(&vault, account, self.seed, provider, &clock).await?;
         let core = Arc::new(Core {
             origin,
             vault,
@@ -152,18 +161,29 @@ async fn open_vault(data_dir: Option<PathBuf>, key_file: Option<PathBuf>) -> Res
     Ok(opened.unwrap_or(Err(VaultError::Closed))?)
 }
 
+fn built_in_provider(
+    clock: &Clock,
+    origin: &str,
+    token_lifetime: Option<Duration>,
+) -> Result<BuiltInProvider, EmulatorError> {
+    let base = format!("{origin}/provider").parse();
+    let base = base.map_err(|_| OAuthFailure::InvalidRegistration("the emulator's own address is no URL"))?;
+    let clock = clock.clone();
+    let provider = BuiltInProvider::new(base)?.with_clock(move || clock.now());
+    Ok(match token_lifetime {
+        Some(lifetime) => provider.with_token_lifetime(lifetime),
+        None => provider,
+    })
+}
+
 /// Brings accounts, built-in provider and seed together with what the vault holds, in one change.
 async fn settle(
     vault: &Vault,
     wanted: Option<ServiceAccount>,
     seed: Seed,
+    provider: BuiltInProvider,
     clock: &Clock,
-    origin: &str,
 ) -> Result<(ServiceAccount, BuiltInProvider), EmulatorError> {
-    let base = format!("{origin}/provider").parse();
-    let base = base.map_err(|_| OAuthFailure::InvalidRegistration("the emulator's own address is no URL"))?;
-    let provider_clock = clock.clone();
-    let provider = BuiltInProvider::new(base)?.with_clock(move || provider_clock.now());
     let now = clock.now();
     let change = move |state: &mut State| {
         let kept = state.accounts.get(PROVIDER);
