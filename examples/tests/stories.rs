@@ -80,6 +80,31 @@ async fn mcp_client() -> Result<(), Anything> {
 }
 
 #[tokio::test]
+async fn mcp_server() -> Result<(), Anything> {
+    let link = "   http://localhost:";
+    let story = [
+        "1. the MCP server at ",
+        "2. alice",
+        "   the tool answers: asked 5 bytes",
+        "   the user sees: `calendar-oauth`",
+        link,
+        "   the tool answers: the calendar of alice",
+        "3. bob",
+        "   the user sees: `calendar-oauth`",
+        link,
+        "   the tool answers: the calendar of bob",
+        "4. carol",
+        "   the tool fails: `calendar-oauth`",
+        "   the tool answers: the calendar of carol",
+    ];
+    let told = tells("mcp_server", &["--human", "approve"], &story).await?;
+    assert!(!told.contains("sk-example") && !told.contains("sessionId"), "{told}");
+    let declined = "   the tool fails: The user declined";
+    let story = ["2. alice", declined, "3. bob", declined, "4. carol", "   the tool fails: `calendar-oauth`"];
+    tells("mcp_server", &["--human", "deny"], &story).await.map(drop)
+}
+
+#[tokio::test]
 async fn manage() -> Result<(), Anything> {
     let story = ["updated example-agent", "rotated the key", "creating it again: ", "26 agent identities"];
     tells("manage", &[], &story).await.map(drop)
