@@ -49,6 +49,14 @@ impl Ground {
             Err(error) if error.is_missing() => {}
             Err(error) => return Err(error.into()),
         }
+        Self::emulated(emulator).await
+    }
+
+    /// On this emulator, whatever is configured.
+    ///
+    /// # Errors
+    /// If the emulator does not start.
+    pub async fn emulated(emulator: EmulatorBuilder) -> Result<Self, Box<dyn std::error::Error>> {
         let emulator = emulator.start().await?;
         let access = emulator.agentbase();
         let agentbase = AgentBase::builder()
