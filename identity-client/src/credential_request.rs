@@ -11,7 +11,7 @@ use crate::{
     credential::CredentialKind,
     error::Error,
     name::{ProviderName, Scope},
-    principal::{Principal, User, check_user_id},
+    principal::{Principal, User, UserRef},
 };
 
 /// What a client asks of its [`Platform`](crate::Platform).
@@ -109,7 +109,7 @@ pub(crate) struct KeyRef<'a> {
     pub(crate) credential: CredentialKind,
     pub(crate) provider: &'a str,
     /// `None` is the agent itself.
-    pub(crate) user: Option<&'a str>,
+    pub(crate) user: Option<UserRef<'a>>,
     pub(crate) scopes: Scopes<'a>,
 }
 
@@ -155,7 +155,7 @@ impl<'a> KeyRef<'a> {
         Self {
             credential: request.credential,
             provider: request.provider.as_str(),
-            user: request.user().map(User::id),
+            user: request.user().map(User::as_ref),
             scopes: Scopes::Checked(&request.scopes),
         }
     }
@@ -185,10 +185,7 @@ impl<'a> KeyRef<'a> {
     pub(crate) fn to_request(self, options: ConsentOptions) -> Result<CredentialRequest, Error> {
         let principal = match self.user {
             None => Principal::Agent,
-            Some(id) => {
-                check_user_id(id)?;
-                Principal::User(User::asserted(id)?)
-            }
+            Some(user) => Principal::User(user.to_user()?),
         };
         let scopes = (0..self.scopes.len())
             .filter(|&index| !self.scopes.repeats(index))
@@ -213,6 +210,7 @@ mod tests {
     use super::*;
 
     fn key<'a>(provider: &'a str, user: Option<&'a str>, scopes: &'a [&'a str]) -> KeyRef<'a> {
+        let user = user.map(UserRef::of_id);
         KeyRef { credential: CredentialKind::AccessToken, provider, user, scopes: Scopes::Text(scopes) }
     }
 

@@ -57,7 +57,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(feature = "agentbase"),
+    not(any(feature = "agentbase", feature = "agentkit")),
     expect(dead_code, reason = "what serves the platforms, when none is compiled in")
 )]
 
@@ -80,6 +80,7 @@ mod error;
 mod flight;
 mod flow_lookup;
 mod gate;
+mod hash;
 mod inject;
 mod lru;
 mod name;
@@ -92,11 +93,13 @@ mod prompts;
 mod request;
 mod retry;
 mod retry_budget;
+mod shown;
 mod step_up;
 mod together;
 mod token_source;
 mod transport;
 mod waiting;
+mod wire;
 
 #[doc(hidden)]
 #[path = "private.rs"]

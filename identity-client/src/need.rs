@@ -18,7 +18,7 @@ use crate::{
     flight::{ask_anew, fly, renew_ahead, still_refused},
     flow_lookup::FlowLookup,
     name::ProviderName,
-    principal::User,
+    principal::{User, UserRef},
     waiting,
 };
 
@@ -44,11 +44,11 @@ pub struct Need<'a> {
 
 /// A user named by a call; `None` inside is a call that named nobody.
 #[derive(Clone, Copy)]
-pub struct UserArgument<'a>(pub(crate) Option<&'a str>);
+pub struct UserArgument<'a>(pub(crate) Option<UserRef<'a>>);
 
 impl<'a> From<&'a User> for UserArgument<'a> {
     fn from(user: &'a User) -> Self {
-        Self(Some(user.id()))
+        Self(Some(user.as_ref()))
     }
 }
 
@@ -287,17 +287,17 @@ impl<'a> Need<'a> {
 
     /// Whom the call names; else the user of the handler's own context; else, if it has none of its own, the task's. A
     /// handler with a context of its own runs for that context's user or for nobody.
-    fn user<'c>(&self, task: Option<&'c RequestContext>) -> Option<&'c str>
+    fn user<'c>(&self, task: Option<&'c RequestContext>) -> Option<UserRef<'c>>
     where
         'a: 'c,
     {
         match self.user {
             Some(UserArgument(user)) => user,
-            None => self.contexts(task).next().and_then(RequestContext::user).map(User::id),
+            None => self.contexts(task).next().and_then(RequestContext::user).map(User::as_ref),
         }
     }
 
-    fn key<'c>(&self, flow: Flow, user: Option<&'c str>) -> Result<KeyRef<'c>, Error>
+    fn key<'c>(&self, flow: Flow, user: Option<UserRef<'c>>) -> Result<KeyRef<'c>, Error>
     where
         'a: 'c,
     {
@@ -360,7 +360,7 @@ pub(crate) fn receipt(
         at: ended.wall,
         platform: platform.name,
         agent_identity: platform.agent_identity.as_str(),
-        user: key.user,
+        user: key.user.map(UserRef::id),
         provider: key.provider,
         credential: key.credential,
         flow: flow.as_str(),

@@ -51,6 +51,24 @@ pub trait Platform: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Only a retryable error lets the asking go on; any other ends it.
     fn poll(&self, pending: &PendingAuthorization) -> impl Future<Output = Result<Polled<Issued>, Error>> + Send;
+
+    /// Confirms to the platform that the user who began this consent has come back from it, if it wants to be told
+    /// ([`Capabilities::consent_completion`]). Called by a client with a [`SessionBinding`](crate::SessionBinding), once a consent, after the
+    /// binding has confirmed it; an application that checks by itself who came back calls it then. Default: there is nothing to tell.
+    ///
+    /// # Errors
+    /// What the platform answered; after a retryable one it is told again.
+    fn complete(&self, pending: &PendingAuthorization) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = pending;
+        std::future::ready(Ok(()))
+    }
+
+    /// What else may be wrong, and how to see it, when a user did not agree in time: stands in the hint of that error. Must
+    /// not hold the authorization URL. Default: nothing.
+    fn advice(&self, pending: &PendingAuthorization) -> Option<String> {
+        let _ = pending;
+        None
+    }
 }
 
 /// What a platform is.
@@ -82,6 +100,9 @@ pub struct Capabilities {
     pub session_binding: bool,
     /// Asking again although the user has agreed before.
     pub force_authentication: bool,
+    /// The platform can hold a user's token back until the application confirms that this user has come back, see
+    /// [`Platform::complete`]: it leaves the checking to a [`SessionBinding`](crate::SessionBinding).
+    pub consent_completion: bool,
 }
 
 impl Capabilities {
@@ -95,6 +116,7 @@ impl Capabilities {
             user_tokens: false,
             session_binding: false,
             force_authentication: false,
+            consent_completion: false,
         }
     }
 }
@@ -153,6 +175,8 @@ pub(crate) trait DynPlatform: fmt::Debug + Send + Sync + 'static {
     fn api_key_flow<'a>(&'a self, provider: &'a ProviderName) -> BoxFuture<'a, Result<Flow, Error>>;
     fn acquire<'a>(&'a self, request: &'a CredentialRequest) -> BoxFuture<'a, Result<Acquired<Issued>, Error>>;
     fn poll<'a>(&'a self, pending: &'a PendingAuthorization) -> BoxFuture<'a, Result<Polled<Issued>, Error>>;
+    fn complete<'a>(&'a self, pending: &'a PendingAuthorization) -> BoxFuture<'a, Result<(), Error>>;
+    fn advice(&self, pending: &PendingAuthorization) -> Option<String>;
 }
 
 impl<P: Platform> DynPlatform for P {
@@ -178,5 +202,13 @@ impl<P: Platform> DynPlatform for P {
 
     fn poll<'a>(&'a self, pending: &'a PendingAuthorization) -> BoxFuture<'a, Result<Polled<Issued>, Error>> {
         Box::pin(Platform::poll(self, pending))
+    }
+
+    fn complete<'a>(&'a self, pending: &'a PendingAuthorization) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(Platform::complete(self, pending))
+    }
+
+    fn advice(&self, pending: &PendingAuthorization) -> Option<String> {
+        Platform::advice(self, pending)
     }
 }

@@ -157,7 +157,7 @@ impl<T: Requestable + 'static> Request<T> {
             cache.forget(&key(None));
         }
         if let Some(user) = user.filter(|_| self.flow != Some(Flow::MachineToMachine)) {
-            cache.forget(&key(Some(user.id())));
+            cache.forget(&key(Some(user.as_ref())));
         }
     }
 
@@ -223,7 +223,7 @@ impl Request<AccessToken> {
     /// If a name or a scope is invalid, or a user's tokens are asked for and no user is named.
     pub fn source(self) -> Result<TokenSource, Error> {
         let scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
-        let user = self.user.as_ref().map(User::id);
+        let user = self.user.as_ref().map(User::as_ref);
         let key = KeyRef {
             credential: crate::CredentialKind::AccessToken,
             provider: &self.provider,

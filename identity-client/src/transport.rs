@@ -160,6 +160,10 @@ impl Endpoint {
         &self.0
     }
 
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.0.host_str().is_some_and(is_loopback_host)
+    }
+
     /// The URL of a path below it; each segment is encoded whole.
     pub(crate) fn at(&self, segments: &[&str]) -> Result<Url, Error> {
         let mut text = self.as_str().to_owned();

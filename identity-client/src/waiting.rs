@@ -22,6 +22,8 @@ use crate::{
     prompt_failure::PromptFailure,
 };
 
+const STAYS_GOOD: &str = "the link stays good for a while: ask the user to finish, then call again or `resume` the pending; a longer `timeout` waits longer";
+
 /// No platform keeps a session longer than this; a wait that everybody has left ends at once anyway.
 const LONGEST_WAIT: Duration = identity_grammar::MAX_WAIT;
 
@@ -192,7 +194,7 @@ async fn tell(
 }
 
 /// One question about a pending consent.
-pub(crate) async fn ask_once(client: &Inner, pending: PendingAuthorization) -> Result<Acquired<Issued>, Error> {
+pub(crate) async fn ask_once(client: &Arc<Inner>, pending: PendingAuthorization) -> Result<Acquired<Issued>, Error> {
     if pending.expires_at().is_some_and(|at| at <= client.clock.now().wall) {
         return Err(expired(&pending));
     }
@@ -320,6 +322,9 @@ fn timed_out(client: &Inner, pending: &PendingAuthorization, timeout: Duration) 
         format!("the user did not authorize provider `{}` within {given}", pending.provider()),
     )
     .with_pending(vec![pending.clone()])
-    .with_hint("the link stays good for a while: ask the user to finish, then call again or `resume` the pending; a longer `timeout` waits longer")
+    .with_hint(match client.platform.advice(pending) {
+        Some(advice) => format!("{STAYS_GOOD}. {advice}"),
+        None => STAYS_GOOD.to_owned(),
+    })
     .with_retryable(true)
 }

@@ -165,7 +165,14 @@ async fn land(State(router): State<Arc<ReturnUrlRouter>>, request: Request) -> R
     };
     let cookie = router.cookie(&SessionBinding::handle_of_state(&state));
     match router.binding.confirm_in_browser(&state, &user, cookie.value(&parts.headers)) {
-        Ok(confirmed) => page::with_cookie(router.landed(&confirmed), &cookie.removed()),
+        Ok(confirmed) => {
+            // The confirmation stands, so the client tells the platform again when it goes on.
+            let page = match router.binding.complete(&confirmed).await {
+                Ok(()) => router.landed(&confirmed),
+                Err(_) => page::plain(StatusCode::BAD_GATEWAY, &page::NOT_COMPLETE),
+            };
+            page::with_cookie(page, &cookie.removed())
+        }
         Err(refusal) => refused(refusal),
     }
 }

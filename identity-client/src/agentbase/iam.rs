@@ -20,11 +20,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{call::object, config::ServiceAccount, refusal::Refusal};
+use super::{config::ServiceAccount, refusal::Refusal};
 use crate::{
     clock::{Clock, Moment},
     error::{Error, ErrorKind},
     transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
+    wire::object,
 };
 
 /// For a token whose lifetime IAM does not tell, as the vendor's own CLI assumes. The true one is documented nowhere.

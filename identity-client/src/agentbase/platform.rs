@@ -9,7 +9,7 @@ use super::{
     AgentBase, api_key_providers,
     call::{Call, Reply},
     delegated_api_key_providers, oauth2_providers,
-    types::{check_length, check_name},
+    types::check_name,
 };
 use crate::{
     consent::{Acquired, PendingAuthorization, PendingParts, Polled},
@@ -19,6 +19,7 @@ use crate::{
     name::{ProviderName, Scope},
     platform::{Capabilities, Description, Issued, Platform},
     principal::User,
+    wire::{check_length, is_false},
 };
 
 const NAME: &str = "agentbase";
@@ -77,11 +78,6 @@ impl Serialize for Parameters<'_> {
         }
         map.end()
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 /// What the credential operations answer: a credential, or where the user agrees.
@@ -261,6 +257,7 @@ impl Platform for AgentBase {
             // There is no operation that completes a consent, so nothing can check who gave it.
             session_binding: false,
             force_authentication: true,
+            consent_completion: false,
         }
     }
 

@@ -21,6 +21,10 @@ pub(crate) const DECLINED: Text = Text(
     "The account was not connected",
     "The provider reported that access was not given. Go back to the application to try again.",
 );
+pub(crate) const NOT_COMPLETE: Text = Text(
+    "The account is not connected yet",
+    "You agreed, but the last step did not work. Go back to the application and try again there.",
+);
 pub(crate) const LOOPBACK_ONLY: Text = Text(
     "Not from here",
     "These pages are set up for this machine only, with cookies that are not safe anywhere else.",
