@@ -2,13 +2,14 @@
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
+use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
 use identity_client::{
     AccessToken, ApiKey, Error, IdentityClient, RequestContext, SessionBinding, User, agentbase::IdentityUpdate,
     requires_access_token, requires_api_key,
 };
 use identity_emulator::{Emulator, Human};
-use identity_runtime::{AgentApp, AgentAppBuilder, OnConsent, ReturnUrlRouter, Shutdown, TrustedHeadersLayer};
+use identity_runtime::{AgentApp, AgentAppBuilder, OnConsent, Reply, ReturnUrlRouter, Shutdown, TrustedHeadersLayer};
 use identity_tests::{Anything, RETURN_URL, Stage};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
@@ -180,6 +181,55 @@ async fn another_caller_gets_202_and_goes_on_by_calling_again() -> Result<(), An
         assert!(begun.elapsed() < PATIENCE, "the user has agreed long ago");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn a_stream_tells_of_a_consent_that_it_needs_on_its_way() -> Result<(), Anything> {
+    let stage = stage(Human::ApproveAfter(0)).await?;
+    let before = AgentApp::builder(async |day: String, context| {
+        let first = agenda(day, context).await?;
+        Ok::<_, Error>(Reply::events(stream::iter([first, "and so on".to_owned()])))
+    });
+    let within = AgentApp::builder(async |day: String, context| {
+        let first = stream::once(std::future::ready(Ok("let me see".to_owned())));
+        Ok::<_, Error>(Reply::try_events(first.chain(stream::once(agenda(day, context)))))
+    });
+    // Who is sent events anyway can be told without having asked for them.
+    let before = serve(before.with_client(stage.client.clone())).await?;
+    let within = serve(within.with_client(stage.client.clone())).await?;
+    for (call, names) in [
+        (before.stream("alice").await?, ["authorization_required", "-", "-"]),
+        (
+            Events { answer: within.call("bob").send().await?, seen: String::new() },
+            ["-", "authorization_required", "-"],
+        ),
+    ] {
+        let (mut events, mut seen) = (call, Vec::new());
+        while let Some((name, _)) = events.next().await? {
+            seen.push(name.unwrap_or_else(|| "-".to_owned()));
+        }
+        assert_eq!(seen, names);
+    }
+    Ok(())
+}
+
+/// An attribute's own way to tell the user comes first.
+#[tokio::test]
+async fn a_call_that_tells_the_user_itself_is_not_told_over_the_wire() -> Result<(), Anything> {
+    let stage = stage(Human::ApproveAfter(0)).await?;
+    let client = stage.client.clone();
+    let app = AgentApp::builder(move |_: Value, context: RequestContext| {
+        let client = client.clone();
+        async move {
+            let request = client.access_token("crm-oauth").with_scopes(["calendar"]).with_return_url(RETURN_URL);
+            let user = context.user().cloned().ok_or_else(|| Error::conversion("no user"))?;
+            request.for_user(&user).on_auth_url(drop).await.map(|token| seen(token.expose_secret()))
+        }
+    });
+    let app = serve(app).await?;
+    let answer = app.call("alice").send().await?;
+    assert_eq!(answer.status(), StatusCode::OK);
+    Ok(())
 }
 
 #[tokio::test]
