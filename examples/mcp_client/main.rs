@@ -1,7 +1,7 @@
 //! An MCP session that outlives its tokens: `cargo run --example mcp_client`.
 //!
 //! The handler gets a [`TokenSource`]; [`FreshBearer`] puts a valid token of it on each request of rmcp. The tokens of the emulator's
-//! provider live three seconds here, and the session five. With `-- --server URL` it talks to a server of yours that has a tool
+//! provider live four seconds here, and the session six. With `-- --server URL` it talks to a server of yours that has a tool
 //! `echo`, for example `@modelcontextprotocol/server-everything` behind a gateway that checks tokens.
 #![expect(clippy::print_stdout, reason = "an example tells its story")]
 
@@ -24,12 +24,12 @@ use tokio::time::{Instant, sleep};
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long a token of the emulator's provider lives.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(3);
+const TOKEN_LIFETIME: Duration = Duration::from_secs(4);
 
 /// AgentBase does not tell how long a token lives. Who knows that it is short tells the client, so that it asks in time.
 const KEPT: Duration = Duration::from_secs(1);
 
-const SESSION: Duration = Duration::from_secs(5);
+const SESSION: Duration = Duration::from_secs(6);
 
 /// One session, one call after the other, as often as fits into the time.
 #[requires_access_token(provider_name = "tools-oauth", auth_flow = "M2M", scopes = ["tools.call"], into = tokens)]

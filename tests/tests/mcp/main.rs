@@ -22,14 +22,14 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 /// How long a token lives, and how long the client keeps one: AgentBase does not tell it.
-const LIFETIME: Duration = Duration::from_secs(4);
-const KEPT: Duration = Duration::from_millis(1_500);
+const LIFETIME: Duration = Duration::from_secs(5);
+const KEPT: Duration = Duration::from_secs(1);
 
 const CALLERS: usize = 4;
 const CALLS_EACH: usize = 250;
 
 /// Four at a time are done in a few seconds: stretched, so that a session sees several tokens die.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(65);
 
 type Session = RunningService<RoleClient, ()>;
 
@@ -41,8 +41,8 @@ struct Ground {
 }
 
 impl Ground {
-    async fn new() -> Result<Self, Anything> {
-        let emulator = Emulator::builder().with_provider_token_lifetime(LIFETIME);
+    async fn new(lifetime: Duration) -> Result<Self, Anything> {
+        let emulator = Emulator::builder().with_provider_token_lifetime(lifetime);
         let stage = Stage::with(emulator, IdentityClient::builder().with_unknown_lifetime(KEPT)).await?;
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let (server, ready) = NpmPeer::start("mcp-everything", target, &[]).await?;
@@ -84,7 +84,7 @@ async fn echo(session: &Session, message: &str) -> Result<(), Anything> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_calls_of_one_session_survive_their_tokens() -> Result<(), Anything> {
-    let ground = Ground::new().await?;
+    let ground = Ground::new(LIFETIME).await?;
     let session = Arc::new(ground.session().await?);
     let first = ground.gateway.last_token().ok_or("the session began with a token")?;
     let begun = Instant::now();
@@ -105,7 +105,6 @@ async fn a_thousand_calls_of_one_session_survive_their_tokens() -> Result<(), An
     }
     let took = begun.elapsed();
     assert_eq!(failed, Vec::<String>::new(), "of {} calls in {took:?}", CALLERS * CALLS_EACH);
-    assert!(took < Duration::from_secs(110), "{took:?}");
 
     // Not for nothing: the token that the session began with is long dead, and several were needed.
     assert!(took > 3 * LIFETIME, "{took:?}");
@@ -113,7 +112,8 @@ async fn a_thousand_calls_of_one_session_survive_their_tokens() -> Result<(), An
     let needed = took.as_secs() / LIFETIME.as_secs();
     let tokens = u64::try_from(ground.gateway.tokens())?;
     assert!(tokens >= needed, "{tokens} tokens in {took:?}");
-    assert_eq!(ground.stage.count("get_m2m_token"), tokens, "asked for as many as were used");
+    // One that was fetched ahead may not have been needed any more.
+    assert!((tokens..=tokens + 1).contains(&ground.stage.count("get_m2m_token")), "as many as were used: {tokens}");
     Arc::into_inner(session).ok_or("nobody uses it any more")?.cancel().await?;
     assert_eq!(ground.gateway.ended(), 1, "the session was ended with a token, too");
     Ok(())
@@ -121,8 +121,8 @@ async fn a_thousand_calls_of_one_session_survive_their_tokens() -> Result<(), An
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_taken_back_is_replaced_within_the_call() -> Result<(), Anything> {
-    let ground = Ground::new().await?;
-    // Kept for long, so that only the server's word ends a token.
+    // Long lives, long kept: only the server's word ends a token.
+    let ground = Ground::new(Duration::from_secs(3600)).await?;
     let client = IdentityClient::builder().with_platform(ground.stage.agentbase.clone()).build()?;
     let session = open(ground.gateway.url(), &client).await?;
     echo(&session, "before").await?;
@@ -139,6 +139,15 @@ async fn a_token_that_is_taken_back_is_replaced_within_the_call() -> Result<(), 
     let told = cause(error.as_ref()).ok_or_else(|| format!("no error of the client in {error:?}"))?;
     assert_eq!(told.kind(), ErrorKind::Unauthenticated, "{told}");
     assert_eq!(ground.stage.count("get_m2m_token"), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_does_not_go_to_another_machine_unencrypted() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    // An address for documentation (RFC 5737): nobody answers there.
+    let error = open("http://192.0.2.1/mcp", &stage.client).await.err().ok_or("a session with nobody")?;
+    assert!(format!("{error:?}").contains("would travel unencrypted"), "{error:?}");
     Ok(())
 }
 
