@@ -5,10 +5,12 @@ use std::{sync::Arc, time::Duration};
 use aws_lc_rs::rand;
 use axum::{
     Form, Json, Router,
+    extract::Request,
+    middleware,
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use http::{StatusCode, request::Parts};
+use http::{StatusCode, header::AUTHORIZATION, request::Parts};
 use identity_client::{IdentityClient, RequestContext, SessionBinding, agentbase::IdentityUpdate, inbound::Challenge};
 use identity_examples::{AGENT, Ground};
 use identity_runtime::{CustomJwtLayer, ReturnUrlRouter};
@@ -75,9 +77,16 @@ pub(crate) async fn start(ground: &Ground, patience: Duration) -> Result<Server,
         StreamableHttpServerConfig::default(),
     );
     let pages = pages(&binding, &sign_in, &site)?;
-    let app = Router::new().route_service("/mcp", tools).layer(callers(&sign_in, &site, &mcp)?).merge(pages);
+    let tools = Router::new().route_service("/mcp", tools).layer(middleware::map_request(without_token));
+    let app = tools.layer(callers(&sign_in, &site, &mcp)?).merge(pages);
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(Server { mcp, site, sign_in })
+}
+
+/// Tools see the request as it came, and the caller's token is nothing that they may send on.
+async fn without_token(mut request: Request) -> Request {
+    request.headers_mut().remove(AUTHORIZATION);
+    request
 }
 
 /// Who may call: with a token for this server, and told where to get one.
