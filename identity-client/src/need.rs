@@ -36,7 +36,7 @@ pub struct Need<'a> {
     custom_parameters: &'a [(&'a str, &'a str)],
     pub(crate) prompt: Option<&'a dyn Prompt>,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) wait: Wait,
+    pub(crate) wait: Option<Wait>,
     client: Option<&'a IdentityClient>,
     user: Option<UserArgument<'a>>,
     context: Option<&'a RequestContext>,
@@ -90,7 +90,7 @@ impl<'a> Need<'a> {
             custom_parameters: &[],
             prompt: None,
             timeout: None,
-            wait: Wait::Poll,
+            wait: None,
             client: None,
             user: None,
             context: None,
@@ -125,7 +125,7 @@ impl<'a> Need<'a> {
         /// How long to wait for the user.
         with_timeout(timeout: Duration) = Some(timeout);
         /// Whether to wait for the user.
-        with_wait(wait: Wait) = wait;
+        with_wait(wait: Wait) = Some(wait);
         /// Whom to ask.
         with_client(client: &'a IdentityClient) = Some(client);
         /// For whom.
@@ -278,7 +278,7 @@ impl<'a> Need<'a> {
     }
 
     /// The handler's own context, then the task's.
-    fn contexts<'c>(&self, task: Option<&'c RequestContext>) -> impl Iterator<Item = &'c RequestContext>
+    pub(crate) fn contexts<'c>(&self, task: Option<&'c RequestContext>) -> impl Iterator<Item = &'c RequestContext>
     where
         'a: 'c,
     {
