@@ -51,6 +51,7 @@
 //! | `rustls-no-provider` | | rustls with the crypto provider that the process installs before it builds a client |
 //! | `browser` | | `BrowserPrompt`, which opens the link on this machine |
 //! | `inbound` | | module `inbound`: verifies the tokens of those who call the agent |
+//! | `login` | | module `login`: signs users in at an OpenID issuer; `identity-runtime` makes routes and sessions of it |
 //! | `native-tls` | | the operating system's TLS library |
 //!
 //! Without any TLS feature only loopback can be reached.
@@ -90,6 +91,7 @@ mod poll;
 mod principal;
 mod prompt_failure;
 mod prompts;
+mod random;
 mod request;
 mod retry;
 mod retry_budget;
@@ -108,6 +110,8 @@ pub mod __private;
 pub mod agentbase;
 #[cfg(feature = "inbound")]
 pub mod inbound;
+#[cfg(feature = "login")]
+pub mod login;
 
 pub use audit::{AuditSink, Bound, JsonLinesAudit, Outcome, Receipt, Source, TracingAudit};
 pub use binding::{BindingRefusal, Confirmed, Departure, SessionBinding};
