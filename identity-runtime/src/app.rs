@@ -27,6 +27,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
+#[cfg(feature = "inbound")]
+pub(crate) use self::failure::Failure;
 pub use self::{
     consent::OnConsent,
     failure::{BoxError, HandlerError},

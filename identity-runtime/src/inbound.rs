@@ -1,5 +1,8 @@
 //! Who is calling.
 
+#[cfg(feature = "inbound")]
+mod custom_jwt;
+
 use std::{
     fmt,
     task::{Context, Poll},
@@ -8,6 +11,9 @@ use std::{
 use http::{HeaderName, Request};
 use identity_client::User;
 use tower::{Layer, Service};
+
+#[cfg(feature = "inbound")]
+pub use self::custom_jwt::{CustomJwtLayer, CustomJwtService};
 
 const USER_ID: HeaderName = HeaderName::from_static("x-greennode-agentbase-user-id");
 

@@ -33,5 +33,7 @@ pub use app::{
     AgentApp, AgentAppBuilder, AppBuildError, BoxError, HandlerError, HealthStatus, IntoReply, OnConsent, PingOutcome,
     Reply, RunningTask, Shutdown, TaskRefusal, Tasks, TrackedTask,
 };
+#[cfg(feature = "inbound")]
+pub use inbound::{CustomJwtLayer, CustomJwtService};
 pub use inbound::{InboundUser, TrustedHeadersLayer, TrustedHeadersService};
 pub use return_url::{PathRefusal, ReturnUrlRouter};

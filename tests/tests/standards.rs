@@ -44,10 +44,14 @@ fn holding<'a>(code: &'a [(String, String)], words: &[&str]) -> Vec<(&'a str, &'
     hits.map(|(file, line)| (file.as_str(), line.trim())).collect()
 }
 
-/// A client must not look into access tokens. Base64 only writes a Basic header.
+/// A client must not look into access tokens. Base64 only writes a Basic header. What callers bring is another matter: the folder
+/// that verifies it knows no credential and no platform.
 #[test]
 fn std_9068_01_no_code_decodes_an_outbound_token() -> Result<(), Anything> {
-    let code = code()?;
+    let (inbound, code): (Vec<_>, Vec<_>) =
+        code()?.into_iter().partition(|(file, _)| file.starts_with("identity-client/src/inbound/"));
+    assert!(inbound.len() > 1_000, "{} lines", inbound.len());
+    assert_eq!(holding(&inbound, &["credential::", "platform::", "client::", "cache::"]), []);
     let home = |file: &str| file == "identity-client/src/agentbase/iam.rs";
     let base64 = holding(&code, &["base64", "url_safe"]);
     assert!(!base64.is_empty() && base64.iter().all(|(file, _)| home(file)), "{base64:?}");

@@ -2,9 +2,8 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
-use axum::response::{IntoResponse as _, Response};
 use http::{
-    HeaderValue, StatusCode,
+    HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use identity_client::{Error, ErrorKind, PendingAuthorization};
@@ -178,17 +177,19 @@ impl Failure {
         json!({ "error": self.text, "error_type": error_type(self.status), "details": details })
     }
 
-    pub(crate) fn response(self, request_id: Option<&str>) -> Response {
+    pub(crate) fn response<B: From<String>>(self, request_id: Option<&str>) -> Response<B> {
         let (status, retry_after) = (self.status, self.retry_after);
-        let mut response = (status, self.body(request_id).to_string()).into_response();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut response = Response::new(B::from(self.body(request_id).to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(after) = retry_after {
             // Rounded up: who comes back too early is sent away again.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -61,7 +61,7 @@ async fn answer(app: &Arc<Inner>, request: Request, id: &str) -> Result<Response
         Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_invocations", "As many invocations run as may")
             .with_retry_after(app.settings.retry_after)
     })?;
-    if !is_json(request.headers()) {
+    if !says_json(request.headers()) {
         let text = "The body must be JSON, with `Content-Type: application/json`";
         return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", text));
     }
@@ -132,11 +132,14 @@ async fn body(request: Request) -> Result<Bytes, Failure> {
 
 /// Where it stops being right, and not what was there: the payload may hold anything.
 fn invalid_payload(body: &[u8], error: &serde_json::Error) -> Failure {
-    // A type that does not fit is seen before the end of what may be no JSON at all.
+    // A type that does not fit is seen before the end of what may be no JSON at all. Skipped text need not be UTF-8.
     let broken = serde_json::from_slice::<IgnoredAny>(body).err();
-    let (code, text, at) = match &broken {
-        Some(broken) => ("invalid_json", "Invalid JSON in request", broken),
-        None => ("invalid_payload", "The payload is JSON, but not what this agent takes", error),
+    let is_json = broken.is_none() && std::str::from_utf8(body).is_ok();
+    let at = broken.as_ref().unwrap_or(error);
+    let (code, text) = if is_json {
+        ("invalid_payload", "The payload is JSON, but not what this agent takes")
+    } else {
+        ("invalid_json", "Invalid JSON in request")
     };
     Failure::new(StatusCode::BAD_REQUEST, code, text).with_detail("line", at.line()).with_detail("column", at.column())
 }
@@ -263,7 +266,7 @@ impl Run {
 }
 
 /// `application/json`, or a type that says `+json`.
-fn is_json(headers: &HeaderMap) -> bool {
+fn says_json(headers: &HeaderMap) -> bool {
     let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = named.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
@@ -329,8 +332,8 @@ mod tests {
             ("text/json", false),
             ("", false),
         ] {
-            assert_eq!(is_json(&headers(CONTENT_TYPE, value)), is, "{value}");
+            assert_eq!(says_json(&headers(CONTENT_TYPE, value)), is, "{value}");
         }
-        assert!(!is_json(&HeaderMap::new()));
+        assert!(!says_json(&HeaderMap::new()));
     }
 }

@@ -6,4 +6,6 @@ mod life;
 mod limits;
 mod streams;
 mod support;
+#[cfg(feature = "inbound")]
+mod tokens;
 mod users;

@@ -45,9 +45,9 @@ async fn w38_no_header_names_a_user() -> Result<(), Anything> {
     Ok(())
 }
 
-/// W38: nor does a header say where the browser goes with a consent, or bring a token of the agent's own (W5).
+/// W38, W6: nor does a header say where the browser goes with a consent; W5: or bring a token of the agent's own.
 #[tokio::test]
-async fn w38_no_header_names_a_return_url() -> Result<(), Anything> {
+async fn w5_w6_w38_no_header_names_a_return_url_or_brings_a_token() -> Result<(), Anything> {
     let app = AgentApp::builder(async |_: Value, context: RequestContext| {
         Ok::<_, std::io::Error>((context.return_url().map(str::to_owned), context.custom_headers().len()))
     });

@@ -6,7 +6,6 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
-venv=$target/peers/greennode
 umask 077 # the first line of an emulator holds its client secret
 scratch=$(mktemp -d)
 emulators=()
@@ -21,15 +20,6 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
-
-prepare_sdk() {
-    cmp -s "$here/requirements.txt" "$venv/installed.txt" && return
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
-        --requirement "$here/requirements.txt"
-    cp "$here/requirements.txt" "$venv/installed.txt"
-}
 
 start_emulator() { # HUMAN
     timeout --kill-after=5 600 "$target/debug/identity-emulator" serve --json --human "$1" \
@@ -46,7 +36,7 @@ start_emulator() { # HUMAN
 }
 
 cargo build --quiet --manifest-path "$root/Cargo.toml" --package identity-emulator
-prepare_sdk
+python=$("$here/prepare.sh")
 for human in manual approve deny; do
     start_emulator "$human"
 done
@@ -54,4 +44,4 @@ done
 # The SDK reads and writes files in its working directory, and httpx reads proxies from the environment: neither is ours.
 cd "$scratch"
 env -i PATH="$PATH" HOME="$scratch" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    timeout --kill-after=10 300 "$venv/bin/python" "$here/drive.py" manual.json approve.json deny.json
+    timeout --kill-after=10 300 "$python" "$here/drive.py" manual.json approve.json deny.json
