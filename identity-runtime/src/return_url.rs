@@ -1,8 +1,8 @@
 //! Where a user sets out for a consent, and where they come back.
 
-mod cookie;
-mod page;
-mod path;
+pub(crate) mod cookie;
+pub(crate) mod page;
+pub(crate) mod path;
 
 use std::{fmt, future::Future, sync::Arc};
 
@@ -13,7 +13,7 @@ use axum::{
     routing::get,
 };
 use futures_util::future::BoxFuture;
-use http::{Method, StatusCode, header::HOST, request::Parts};
+use http::{HeaderMap, Method, StatusCode, header::HOST, request::Parts};
 use identity_client::{BindingRefusal, Confirmed, SessionBinding, User};
 use secrecy::ExposeSecret as _;
 use url::form_urlencoded;
@@ -59,6 +59,9 @@ pub struct ReturnUrlRouter {
     binding: SessionBinding,
     signed_in: SignedIn,
     login: Option<OwnPath>,
+    /// Whether the login brings visitors back if it is told where.
+    #[cfg(feature = "login")]
+    login_returns: bool,
     landing: Option<OwnPath>,
     insecure_loopback: bool,
 }
@@ -72,7 +75,26 @@ impl ReturnUrlRouter {
         R: Future<Output = Option<User>> + Send + 'static,
     {
         let signed_in: SignedIn = Arc::new(move |parts| Box::pin(signed_in(parts)));
-        Self { binding, signed_in, login: None, landing: None, insecure_loopback: false }
+        Self {
+            binding,
+            signed_in,
+            login: None,
+            #[cfg(feature = "login")]
+            login_returns: false,
+            landing: None,
+            insecure_loopback: false,
+        }
+    }
+
+    /// Routes for this binding in an application with this login: its users are those who are signed in there, and visitors who
+    /// are not sign in on the way.
+    #[cfg(feature = "login")]
+    pub fn with_login(binding: SessionBinding, login: &crate::LoginClient) -> Self {
+        let client = login.clone();
+        let mut router = Self::new(binding, move |parts| std::future::ready(client.user(&parts.headers)));
+        router.login_returns = true;
+        router.insecure_loopback = login.uses_insecure_cookies();
+        router
     }
 
     /// Where a visitor goes who is not signed in. Default: a page that says so, with status 401.
@@ -111,10 +133,15 @@ impl ReturnUrlRouter {
         if parts.method != Method::GET {
             return Err(page::plain(StatusCode::METHOD_NOT_ALLOWED, &page::NOT_GOOD));
         }
-        if self.insecure_loopback && !is_for_loopback(parts) {
+        if self.insecure_loopback && !is_for_loopback(&parts.headers) {
             return Err(page::plain(StatusCode::MISDIRECTED_REQUEST, &page::LOOPBACK_ONLY));
         }
+        #[cfg(feature = "login")]
+        let there_and_back = self.login_returns.then(|| crate::LoginClient::login_path(&crate::login::place_of(parts)));
+        #[cfg(not(feature = "login"))]
+        let there_and_back: Option<String> = None;
         (self.signed_in)(parts).await.ok_or_else(|| match &self.login {
+            None if there_and_back.is_some() => page::redirect(&there_and_back.unwrap_or_default()),
             Some(login) => page::redirect(login.as_str()),
             None => page::plain(StatusCode::UNAUTHORIZED, &page::SIGN_IN),
         })
@@ -216,8 +243,8 @@ fn state(query: &str) -> Result<String, Landing> {
     state.filter(|state| !state.is_empty()).ok_or(Landing::Malformed)
 }
 
-fn is_for_loopback(parts: &Parts) -> bool {
-    let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+pub(crate) fn is_for_loopback(headers: &HeaderMap) -> bool {
+    let named = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = named.and_then(|host| host.parse::<http::uri::Authority>().ok());
     host.is_some_and(|host| identity_grammar::is_loopback_host(host.host()))
 }

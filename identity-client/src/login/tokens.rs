@@ -55,17 +55,18 @@ pub(super) struct Client {
 }
 
 /// A form on its way to the token endpoint.
-pub(super) struct Form(form_urlencoded::Serializer<'static, String>);
+pub(super) struct Form(Zeroizing<String>);
 
 impl Form {
     pub(super) fn new(grant: &str) -> Self {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", grant);
-        Self(form)
+        Self(Zeroizing::new(format!("grant_type={grant}")))
     }
 
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
-        self.0.append_pair(name, value);
+        self.0.push('&');
+        self.0.push_str(name);
+        self.0.push('=');
+        self.0.extend(form_urlencoded::byte_serialize(value.as_bytes()));
         self
     }
 }
@@ -84,8 +85,7 @@ pub(super) async fn exchange(
     form: Form,
 ) -> Result<Exchanged, Error> {
     let begun = clock.now();
-    let (authorization, mut form) = authenticated(client, metadata, form)?;
-    let body = Zeroizing::new(form.0.finish());
+    let (authorization, form) = authenticated(client, metadata, form)?;
     let prepare = || {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -93,7 +93,7 @@ pub(super) async fn exchange(
         if let Some(value) = &authorization {
             headers.insert(header::AUTHORIZATION, value.clone());
         }
-        let body = Some(Bytes::copy_from_slice(body.as_bytes()));
+        let body = Some(Bytes::copy_from_slice(form.0.as_bytes()));
         Ok(Outgoing { method: Method::POST, url: metadata.token.clone(), headers, body })
     };
     // A code is good for one use, and so is a refresh token that is rotated.
@@ -211,8 +211,8 @@ mod tests {
     fn std_6749_01_and_02_a_client_shows_who_it_is_in_one_way() {
         let client = Client { id: "a:b".into(), secret: Some("p@s:s %é".into()) };
         let shown = |place, client: &Client| {
-            let (header, mut form) = authenticated(client, &metadata(place), Form::new("x")).unwrap();
-            (header.map(|value| value.to_str().unwrap().to_owned()), form.0.finish())
+            let (header, form) = authenticated(client, &metadata(place), Form::new("x")).unwrap();
+            (header.map(|value| value.to_str().unwrap().to_owned()), form.0.as_str().to_owned())
         };
         let (header, form) = shown(Some(SecretIn::Header), &client);
         let encoded = header.unwrap();
