@@ -46,6 +46,7 @@ const OWN: [&str; 12] = [
 ];
 
 /// Builds a [`RelyingParty`].
+#[derive(Clone)]
 pub struct RelyingPartyBuilder {
     issuer: String,
     client_id: String,
@@ -117,6 +118,13 @@ impl RelyingPartyBuilder {
     #[must_use]
     pub fn with_client_secret(mut self, secret: impl Into<SecretString>) -> Self {
         self.client_secret = Some(secret.into());
+        self
+    }
+
+    /// Sends browsers back to this URI instead.
+    #[must_use]
+    pub fn with_redirect_uri(mut self, uri: impl Into<String>) -> Self {
+        self.redirect_uri = uri.into();
         self
     }
 
