@@ -21,7 +21,7 @@ use tokio::{
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/oidc-provider");
 const FILES: [&str; 3] = ["package.json", "package-lock.json", "server.mjs"];
-const CLIENT: (&str, &str) = ("web-confidential", "web-confidential-secret");
+pub(super) const CLIENT: (&str, &str) = ("web-confidential", "web-confidential-secret");
 
 /// The running provider. It ends with the test: by id when it is dropped, by itself when its standard input closes.
 pub(super) struct OpenIdProvider {
@@ -49,6 +49,10 @@ impl OpenIdProvider {
         let ready: Value = serde_json::from_str(&line)?;
         let text = |name: &str| ready[name].as_str().map(str::to_owned).ok_or_else(|| format!("no {name}"));
         Ok(Self { issuer: text("issuer")?, control: text("control")?, _process: process, http: http()? })
+    }
+
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     /// The client registered there, as AgentBase wants to know it.
