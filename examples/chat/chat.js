@@ -37,7 +37,7 @@ function askForConsent(turn, notice) {
     const consent = link(pending.authorization_url, `connect ${pending.provider}`);
     consent.target = "_blank";
     consent.rel = "noopener noreferrer";
-    line.append(consent, " (opens a new tab; the answer goes on here afterwards)");
+    line.append(consent, " (opens a new tab: sign in there as yourself and agree; the answer then goes on here)");
   }
 }
 
@@ -54,7 +54,11 @@ function showEvent(turn, state, name, data) {
     paragraph(turn, "error", "The agent could not answer. Ask again to try once more.");
     state.failed = true;
   } else if (typeof message?.text === "string") {
-    state.answer ??= paragraph(turn, "answer", "");
+    if (!state.answer) {
+      state.answer = paragraph(turn, "answer", "");
+      // Read out when it is whole, and not word by word.
+      state.answer.setAttribute("aria-busy", "true");
+    }
     state.answer.textContent += message.text;
   }
 }
@@ -75,7 +79,10 @@ async function readEvents(turn, body) {
       const data = of("data").join("\n");
       if (data) showEvent(turn, state, of("event")[0], data);
     }
-    if (done) return state;
+    if (done) {
+      state.answer?.removeAttribute("aria-busy");
+      return state;
+    }
   }
 }
 

@@ -58,12 +58,17 @@ type SignedIn = Arc<dyn Fn(&Parts) -> BoxFuture<'static, Option<User>> + Send + 
 pub struct ReturnUrlRouter {
     binding: SessionBinding,
     signed_in: SignedIn,
-    login: Option<OwnPath>,
-    /// Whether the login brings visitors back if it is told where.
-    #[cfg(feature = "login")]
-    login_returns: bool,
+    login: Option<Login>,
     landing: Option<OwnPath>,
     insecure_loopback: bool,
+}
+
+/// Where a visitor goes who is not signed in.
+enum Login {
+    Page(OwnPath),
+    /// To the login of this crate, which brings them back.
+    #[cfg(feature = "login")]
+    ThereAndBack,
 }
 
 impl ReturnUrlRouter {
@@ -75,15 +80,7 @@ impl ReturnUrlRouter {
         R: Future<Output = Option<User>> + Send + 'static,
     {
         let signed_in: SignedIn = Arc::new(move |parts| Box::pin(signed_in(parts)));
-        Self {
-            binding,
-            signed_in,
-            login: None,
-            #[cfg(feature = "login")]
-            login_returns: false,
-            landing: None,
-            insecure_loopback: false,
-        }
+        Self { binding, signed_in, login: None, landing: None, insecure_loopback: false }
     }
 
     /// Routes for this binding in an application with this login: its users are those who are signed in there, and visitors who
@@ -92,7 +89,7 @@ impl ReturnUrlRouter {
     pub fn with_login(binding: SessionBinding, login: &crate::LoginClient) -> Self {
         let client = login.clone();
         let mut router = Self::new(binding, move |parts| std::future::ready(client.user(&parts.headers)));
-        router.login_returns = true;
+        router.login = Some(Login::ThereAndBack);
         router.insecure_loopback = login.uses_insecure_cookies();
         router
     }
@@ -102,7 +99,7 @@ impl ReturnUrlRouter {
     /// # Errors
     /// If it is not a path of this application.
     pub fn with_login_path(mut self, path: &str) -> Result<Self, PathRefusal> {
-        self.login = Some(OwnPath::new(path)?);
+        self.login = Some(Login::Page(OwnPath::new(path)?));
         Ok(self)
     }
 
@@ -136,13 +133,12 @@ impl ReturnUrlRouter {
         if self.insecure_loopback && !is_for_loopback(&parts.headers) {
             return Err(page::plain(StatusCode::MISDIRECTED_REQUEST, &page::LOOPBACK_ONLY));
         }
-        #[cfg(feature = "login")]
-        let there_and_back = self.login_returns.then(|| crate::LoginClient::login_path(&crate::login::place_of(parts)));
-        #[cfg(not(feature = "login"))]
-        let there_and_back: Option<String> = None;
         (self.signed_in)(parts).await.ok_or_else(|| match &self.login {
-            None if there_and_back.is_some() => page::redirect(&there_and_back.unwrap_or_default()),
-            Some(login) => page::redirect(login.as_str()),
+            Some(Login::Page(login)) => page::redirect(login.as_str()),
+            #[cfg(feature = "login")]
+            Some(Login::ThereAndBack) => {
+                page::redirect(&crate::LoginClient::login_path(&crate::login::place_of(parts)))
+            }
             None => page::plain(StatusCode::UNAUTHORIZED, &page::SIGN_IN),
         })
     }

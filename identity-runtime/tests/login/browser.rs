@@ -1,6 +1,10 @@
 //! As much of a browser as a login needs: cookies by the rules of RFC 6265, and no redirect that a test does not ask for.
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use http::{Method, header};
 use reqwest::{Client, Response, Url};
@@ -29,12 +33,16 @@ impl Browser {
         Ok(Self { http: builder.timeout(Duration::from_secs(20)).build()?, cookies: Mutex::default() })
     }
 
+    fn jar(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn cookies(&self) -> BTreeMap<String, String> {
-        self.cookies.lock().unwrap().clone()
+        self.jar().clone()
     }
 
     pub(crate) fn set_cookies(&self, cookies: BTreeMap<String, String>) {
-        *self.cookies.lock().unwrap() = cookies;
+        *self.jar() = cookies;
     }
 
     pub(crate) async fn get(&self, url: &str) -> Result<Page, Anything> {
@@ -72,7 +80,7 @@ impl Browser {
         for line in &set {
             let (name, rest) = line.split_once('=').ok_or("no cookie")?;
             let value = rest.split(';').next().unwrap_or_default();
-            let mut cookies = self.cookies.lock().unwrap();
+            let mut cookies = self.jar();
             if line.contains("Max-Age=0") {
                 cookies.remove(name);
             } else {

@@ -148,8 +148,10 @@ impl Inner {
         change(&mut claims, &self.manners().claims);
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&json!({ "alg": "ES256", "kid": "1", "typ": "JWT" })), part(&claims));
-        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
-        format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature.as_ref()))
+        // One that could not be made is a wrong one.
+        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes());
+        let signature = signature.map(|signature| BASE64_URL_SAFE_NO_PAD.encode(signature.as_ref()));
+        format!("{signed}.{}", signature.unwrap_or_default())
     }
 
     /// What the grant gives, or the error code.
@@ -222,7 +224,7 @@ async fn authorize(State(issuer): State<Arc<Inner>>, Query(query): Query<HashMap
         books.codes.insert(code.clone(), grant);
         vec![("code", code), ("iss", issuer.name.clone())]
     });
-    let mut place = url::Url::parse(&get("redirect_uri")).unwrap();
+    let Ok(mut place) = url::Url::parse(&get("redirect_uri")) else { return StatusCode::BAD_REQUEST.into_response() };
     place.query_pairs_mut().extend_pairs(response).append_pair("state", &get("state"));
     Redirect::to(place.as_str()).into_response()
 }
@@ -236,7 +238,7 @@ async fn token(
     let (delay, refusal) = (issuer.manners().delay, issuer.manners().refusal.clone());
     tokio::time::sleep(delay).await;
     if let Some((status, body)) = refusal {
-        return (StatusCode::from_u16(status).unwrap(), Json(body)).into_response();
+        return (StatusCode::from_u16(status).unwrap_or_default(), Json(body)).into_response();
     }
     let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let pair = base64::prelude::BASE64_STANDARD.encode(format!("{}:{}", encode(CLIENT), encode(SECRET)));

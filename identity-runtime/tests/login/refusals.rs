@@ -31,14 +31,14 @@ async fn another_state_or_none_is_refused_before_anything_is_sent() -> Result<()
     let (place, _) = back.split_once('?').ok_or("no query")?;
     let other = "A".repeat(43);
     let tail_changed = format!("{}A", &back[..back.len() - 1]);
-    let state =
+    let genuine =
         url::Url::parse(&back)?.query_pairs().find(|(name, _)| name == "state").ok_or("no state")?.1.into_owned();
     for url in [
         place.to_owned(),
         format!("{place}?code=code-1"),
         format!("{place}?code=code-1&state={other}"),
-        format!("{place}?code=code-1&state={state}&state={state}"),
-        format!("{place}?state={state}"),
+        format!("{place}?code=code-1&state={genuine}&state={genuine}"),
+        format!("{place}?state={genuine}"),
         if tail_changed == back { format!("{}B", &back[..back.len() - 1]) } else { tail_changed },
     ] {
         is_refused(&stage, &stage.browser, &url, 400).await?;

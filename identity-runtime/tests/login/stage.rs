@@ -1,7 +1,7 @@
 //! An application with a login, its issuer, and a clock in hand.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -27,14 +27,14 @@ impl HandClock {
     }
 
     pub(crate) fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap();
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *now = Moment { wall: now.wall + by, steady: now.steady + by };
     }
 }
 
 impl Clock for HandClock {
     fn now(&self) -> Moment {
-        *self.0.lock().unwrap()
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
