@@ -135,7 +135,7 @@ impl RelyingParty {
         }
         let metadata = inner.source.get().await?;
         let code = parameters.code(attempt, metadata.names_itself)?;
-        let form = Form::new("authorization_code")
+        let form = Form::code()
             .with("code", code)
             .with("redirect_uri", &inner.given_redirect_uri)
             .with("code_verifier", &attempt.verifier);
@@ -159,7 +159,7 @@ impl RelyingParty {
     pub async fn refresh(&self, user: &User, refresh_token: &SecretString) -> Result<LoginTokens, Error> {
         let inner = &*self.0;
         let metadata = inner.source.get().await?;
-        let form = Form::new("refresh_token").with("refresh_token", refresh_token.expose_secret());
+        let form = Form::refresh().with("refresh_token", refresh_token.expose_secret());
         let exchanged = exchange(&inner.transport, &*inner.clock, &metadata, &inner.client, form).await?;
         if let Some(id_token) = &exchanged.id_token {
             // OpenID Connect Core 12.2: of the same user. It has no nonce of this login.

@@ -58,8 +58,12 @@ pub(super) struct Client {
 pub(super) struct Form(Zeroizing<String>);
 
 impl Form {
-    pub(super) fn new(grant: &str) -> Self {
-        Self(Zeroizing::new(format!("grant_type={grant}")))
+    pub(super) fn code() -> Self {
+        Self(Zeroizing::new("grant_type=authorization_code".to_owned()))
+    }
+
+    pub(super) fn refresh() -> Self {
+        Self(Zeroizing::new("grant_type=refresh_token".to_owned()))
     }
 
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
@@ -211,19 +215,19 @@ mod tests {
     fn std_6749_01_and_02_a_client_shows_who_it_is_in_one_way() {
         let client = Client { id: "a:b".into(), secret: Some("p@s:s %é".into()) };
         let shown = |place, client: &Client| {
-            let (header, form) = authenticated(client, &metadata(place), Form::new("x")).unwrap();
+            let (header, form) = authenticated(client, &metadata(place), Form::code()).unwrap();
             (header.map(|value| value.to_str().unwrap().to_owned()), form.0.as_str().to_owned())
         };
         let (header, form) = shown(Some(SecretIn::Header), &client);
         let encoded = header.unwrap();
         let pair = STANDARD.decode(encoded.strip_prefix("Basic ").unwrap()).unwrap();
         assert_eq!(String::from_utf8(pair).unwrap(), "a%3Ab:p%40s%3As+%25%C3%A9");
-        assert_eq!(form, "grant_type=x");
+        assert_eq!(form, "grant_type=authorization_code");
         let (header, form) = shown(Some(SecretIn::Form), &client);
         assert!(header.is_none() && form.contains("client_secret=p%40s") && form.contains("client_id=a%3Ab"));
-        assert!(authenticated(&client, &metadata(None), Form::new("x")).is_err());
+        assert!(authenticated(&client, &metadata(None), Form::code()).is_err());
         let public = Client { id: "a".into(), secret: None };
-        assert_eq!(shown(Some(SecretIn::Header), &public), (None, "grant_type=x&client_id=a".into()));
+        assert_eq!(shown(Some(SecretIn::Header), &public), (None, "grant_type=authorization_code&client_id=a".into()));
     }
 
     fn answer(change: Value) -> Result<Exchanged, Error> {
