@@ -1,5 +1,7 @@
 //! What the examples stand on: the platform that `GREENNODE_*` names, or an emulator in this process.
 
+mod agent;
+mod chat;
 mod terminal;
 
 use identity_client::{
@@ -8,7 +10,9 @@ use identity_client::{
 };
 use identity_emulator::{Emulator, EmulatorBuilder, Human};
 
-pub use terminal::{countdown, human};
+pub use agent::{AgentServer, People, Question};
+pub use chat::Chat;
+pub use terminal::{argument, countdown, ctrl_c, human, port};
 
 /// The agent identity that the examples use on the emulator.
 pub const AGENT: &str = "example-agent";

@@ -53,6 +53,7 @@
 //! | `rustls-no-provider` | | rustls with the crypto provider that the process installs before it builds a client |
 //! | `browser` | | `BrowserPrompt`, which opens the link on this machine |
 //! | `inbound` | | module `inbound`: verifies the tokens of those who call the agent |
+//! | `login` | | module `login`: signs users in at an OpenID issuer; `identity-runtime` makes routes and sessions of it |
 //! | `native-tls` | | the operating system's TLS library |
 //!
 //! Without any TLS feature only loopback can be reached.
@@ -92,6 +93,7 @@ mod poll;
 mod principal;
 mod prompt_failure;
 mod prompts;
+mod random;
 mod request;
 mod retry;
 mod retry_budget;
@@ -112,6 +114,8 @@ pub mod agentbase;
 pub mod agentkit;
 #[cfg(feature = "inbound")]
 pub mod inbound;
+#[cfg(feature = "login")]
+pub mod login;
 
 pub use audit::{AuditSink, Bound, JsonLinesAudit, Outcome, Receipt, Source, TracingAudit};
 pub use binding::{BindingRefusal, Confirmed, Departure, SessionBinding};
