@@ -50,6 +50,7 @@
 //! | `rustls-tls` | yes | TLS by rustls with aws-lc-rs and the operating system's roots |
 //! | `rustls-no-provider` | | rustls with the crypto provider that the process installs before it builds a client |
 //! | `browser` | | `BrowserPrompt`, which opens the link on this machine |
+//! | `inbound` | | module `inbound`: verifies the tokens of those who call the agent |
 //! | `native-tls` | | the operating system's TLS library |
 //!
 //! Without any TLS feature only loopback can be reached.
@@ -104,6 +105,8 @@ mod wire;
 pub mod __private;
 #[cfg(feature = "agentbase")]
 pub mod agentbase;
+#[cfg(feature = "inbound")]
+pub mod inbound;
 
 pub use audit::{AuditSink, Bound, JsonLinesAudit, Outcome, Receipt, Source, TracingAudit};
 pub use binding::{BindingRefusal, Confirmed, Departure, SessionBinding};
