@@ -46,6 +46,7 @@
 //! | feature | default | |
 //! | --- | --- | --- |
 //! | `agentbase` | yes | the platform GreenNode AgentBase |
+//! | `idaas` | | the platform Alibaba Cloud IDaaS |
 //! | `macros` | yes | the attributes |
 //! | `rustls-tls` | yes | TLS by rustls with aws-lc-rs and the operating system's roots |
 //! | `rustls-no-provider` | | rustls with the crypto provider that the process installs before it builds a client |
@@ -57,7 +58,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity")),
+    not(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity", feature = "idaas")),
     expect(dead_code, reason = "what serves the platforms, when none is compiled in")
 )]
 
@@ -68,6 +69,7 @@ extern crate self as identity_client;
 mod acs3;
 mod audit;
 mod authorization_url;
+mod basic;
 mod binding;
 mod cache;
 mod client;
@@ -107,6 +109,8 @@ mod wire;
 pub mod __private;
 #[cfg(feature = "agentbase")]
 pub mod agentbase;
+#[cfg(feature = "idaas")]
+pub mod idaas;
 #[cfg(feature = "inbound")]
 pub mod inbound;
 

@@ -103,6 +103,14 @@ pub struct Capabilities {
     /// The platform can hold a user's token back until the application confirms that this user has come back, see
     /// [`Platform::complete`]: it leaves the checking to a [`SessionBinding`](crate::SessionBinding).
     pub consent_completion: bool,
+    /// It signs tokens (JWTs) for the agent; the platform's own type has the operations, as for the next three.
+    pub minted_tokens: bool,
+    /// Tokens that it has signed can be revoked and reinstated.
+    pub token_revocation: bool,
+    /// Tokens that it keeps can be listed.
+    pub token_listing: bool,
+    /// It says whether a token is good.
+    pub token_validation: bool,
 }
 
 impl Capabilities {
@@ -117,6 +125,10 @@ impl Capabilities {
             session_binding: false,
             force_authentication: false,
             consent_completion: false,
+            minted_tokens: false,
+            token_revocation: false,
+            token_listing: false,
+            token_validation: false,
         }
     }
 }

@@ -257,7 +257,7 @@ impl Platform for AgentBase {
             // There is no operation that completes a consent, so nothing can check who gave it.
             session_binding: false,
             force_authentication: true,
-            consent_completion: false,
+            ..Capabilities::none()
         }
     }
 
