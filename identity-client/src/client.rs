@@ -62,7 +62,7 @@ impl IdentityClient {
     }
 
     /// A client for the platform that the process is configured for, by variables or by the platform's own file. If several are,
-    /// the variable `IDENTITY_PLATFORM` says which one (`agentbase`, `idaas`).
+    /// the variable `IDENTITY_PLATFORM` says which one by the name of its feature.
     ///
     /// # Errors
     /// If several are configured and nothing says which. Else a [`BuildError`] that names what is missing, or what is there but cannot be used and where it came from.
@@ -75,7 +75,7 @@ impl IdentityClient {
     /// # Errors
     /// As [`from_env`](Self::from_env).
     pub fn from_environment(environment: &Environment) -> Result<Self, BuildError> {
-        crate::configured::platform(environment)?.build()
+        crate::configured::platform(Self::builder(), environment)?.build()
     }
 
     /// Makes this the client of the process: the one that attributes use when neither they nor the task name another.

@@ -1,82 +1,122 @@
 //! Which platform the environment is configured for: the one place that knows them all.
-
-use secrecy::ExposeSecret as _;
+//!
+//! The variable `IDENTITY_PLATFORM` names it. Without that it is the one that something is configured for; if that is more
+//! than one, nothing is guessed: credentials of one platform must never be looked for on another.
 
 use crate::{client::IdentityClientBuilder, env::Environment, error::BuildError};
 
-/// Says which one, where several are configured.
-const VARIABLE: &str = "IDENTITY_PLATFORM";
+const CHOICE: &str = "IDENTITY_PLATFORM";
 
-/// A platform that an environment can configure. That it does not is [`BuildError::is_missing`].
+type Build = fn(IdentityClientBuilder, &Environment) -> Result<IdentityClientBuilder, BuildError>;
+
+/// A platform that is compiled in.
 struct Candidate {
     name: &'static str,
-    build: fn(IdentityClientBuilder, &Environment) -> Result<IdentityClientBuilder, BuildError>,
+    /// Where its configuration is looked for, for messages.
+    places: &'static str,
+    is_configured: fn(&Environment) -> bool,
+    build: Build,
 }
 
 const CANDIDATES: &[Candidate] = &[
     #[cfg(feature = "agentbase")]
     Candidate {
         name: "agentbase",
+        places: "GREENNODE_CLIENT_ID or .greennode.json",
+        is_configured: crate::agentbase::is_configured,
         build: |builder, environment| {
             crate::agentbase::AgentBase::from_environment(environment).map(|platform| builder.with_platform(platform))
+        },
+    },
+    #[cfg(feature = "agentkit")]
+    Candidate {
+        name: "agentkit",
+        places: "VOLCENGINE_ACCESS_KEY or the function runtime's IAM file",
+        is_configured: crate::agentkit::is_configured,
+        build: |builder, environment| {
+            crate::agentkit::AgentKit::from_environment(environment).map(|platform| builder.with_platform(platform))
         },
     },
     #[cfg(feature = "idaas")]
     Candidate {
         name: "idaas",
+        places: "CLOUD_IDAAS_CONFIG_PATH or ~/.cloud_idaas/client-config.json",
+        is_configured: crate::idaas::is_configured,
         build: |builder, environment| {
             crate::idaas::Idaas::from_environment(environment).map(|platform| builder.with_platform(platform))
         },
     },
 ];
 
-/// The one that is named; else the only one that is configured. One that is configured and broken counts, so that no other is
-/// taken silently in its place.
-pub(crate) fn platform(environment: &Environment) -> Result<IdentityClientBuilder, BuildError> {
-    let made_of = |candidate: &Candidate| (candidate.build)(IdentityClientBuilder::default(), environment);
-    if let Some(named) = environment.setting(VARIABLE)? {
-        let chosen = CANDIDATES.iter().find(|candidate| candidate.name == named.expose_secret().trim());
-        return chosen.map_or_else(|| Err(unknown()), made_of);
-    }
-    let mut found: Vec<(&str, Result<IdentityClientBuilder, BuildError>)> = Vec::new();
-    let mut missing = Vec::new();
-    for candidate in CANDIDATES {
-        match made_of(candidate) {
-            Err(error) if error.is_missing() => missing.push(error),
-            outcome => found.push((candidate.name, outcome)),
-        }
-    }
-    if found.len() > 1 {
-        let names = found.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
-        return Err(BuildError::broken(
-            format!("more than one platform is configured: {names}"),
-            format!("say which one in {VARIABLE}, or remove what configures the other"),
-        ));
-    }
-    match (found.pop(), missing.len()) {
-        (Some((_, outcome)), _) => outcome,
-        // Its own words say best what to do.
-        (None, 1) => missing.pop().map_or_else(|| Err(unknown()), Err),
-        (None, _) => Err(none_of(&missing)),
-    }
+pub(crate) fn platform(
+    builder: IdentityClientBuilder,
+    environment: &Environment,
+) -> Result<IdentityClientBuilder, BuildError> {
+    let candidate = choose(CANDIDATES, environment)?;
+    (candidate.build)(builder, environment)
 }
 
-fn none_of(missing: &[BuildError]) -> BuildError {
-    if missing.is_empty() {
-        return BuildError::missing(
+fn choose<'a>(candidates: &'a [Candidate], environment: &Environment) -> Result<&'a Candidate, BuildError> {
+    use secrecy::ExposeSecret as _;
+
+    let names = |which: &[&Candidate]| {
+        let named: Vec<_> = which.iter().map(|one| format!("`{}` ({})", one.name, one.places)).collect();
+        named.join(", ")
+    };
+    let all: Vec<&Candidate> = candidates.iter().collect();
+    let Some(first) = candidates.first() else {
+        return Err(BuildError::missing(
             "no platform is compiled in",
             "enable a platform's feature of identity-client, for example `agentbase`, or give the builder a platform of your own",
-        );
+        ));
+    };
+    if let Some(chosen) = environment.setting(CHOICE)? {
+        let chosen = candidates.iter().find(|one| one.name == chosen.expose_secret());
+        return chosen.ok_or_else(|| {
+            BuildError::broken(
+                format!("{CHOICE} names no platform that is compiled in"),
+                format!("set it to one of {}, or enable the feature of the platform that is meant", names(&all)),
+            )
+        });
     }
-    let hints: Vec<&str> = missing.iter().filter_map(BuildError::hint).collect();
-    BuildError::missing("no platform is configured", hints.join(". Or for another one: "))
+    if candidates.len() == 1 {
+        return Ok(first);
+    }
+    let configured: Vec<&Candidate> = all.iter().copied().filter(|one| (one.is_configured)(environment)).collect();
+    match configured.as_slice() {
+        [one] => Ok(one),
+        [] => Err(BuildError::missing(
+            "no platform is configured",
+            format!("configure one of {}; or give the builder a platform with `with_platform(..)`", names(&all)),
+        )),
+        several => Err(BuildError::broken(
+            format!("more than one platform is configured: {}", names(several)),
+            format!("say which with {CHOICE}, or remove what is not meant"),
+        )),
+    }
 }
 
-fn unknown() -> BuildError {
-    let names = CANDIDATES.iter().map(|candidate| format!("`{}`", candidate.name)).collect::<Vec<_>>().join(", ");
-    let names = if names.is_empty() { "none".to_owned() } else { names };
-    BuildError::broken(
-        format!("the variable {VARIABLE} names no platform that is compiled in"),
-        format!("there are: {names}; correct it, or enable that platform's feature of identity-client"),
-    )
+#[cfg(all(test, feature = "agentbase", feature = "agentkit"))]
+mod tests {
+    use super::*;
+
+    fn chosen(variables: &[(&str, &str)]) -> Result<&'static str, BuildError> {
+        choose(CANDIDATES, &Environment::of(variables.iter().copied())).map(|one| one.name)
+    }
+
+    #[test]
+    fn the_environment_names_one_platform_or_none_is_taken() {
+        let (greennode, volcengine) = (("GREENNODE_CLIENT_ID", "x"), ("VOLCENGINE_ACCESS_KEY", "y"));
+        assert_eq!(chosen(&[greennode]).unwrap(), "agentbase");
+        assert_eq!(chosen(&[volcengine]).unwrap(), "agentkit");
+        let ambiguous = chosen(&[greennode, volcengine]).unwrap_err();
+        assert!(ambiguous.is_broken());
+        for name in ["agentbase", "agentkit"] {
+            assert!(ambiguous.to_string().contains(name), "{ambiguous}");
+            assert_eq!(chosen(&[greennode, volcengine, (CHOICE, name)]).unwrap(), name);
+        }
+        assert!(chosen(&[(CHOICE, "azure")]).unwrap_err().is_broken());
+        assert!(chosen(&[(CHOICE, "")]).unwrap_err().is_broken());
+        assert!(chosen(&[]).unwrap_err().is_missing());
+    }
 }

@@ -46,6 +46,7 @@
 //! | feature | default | |
 //! | --- | --- | --- |
 //! | `agentbase` | yes | the platform GreenNode AgentBase |
+//! | `agentkit` | | the platform Volcengine Agent Identity (AgentKit) |
 //! | `idaas` | | the platform Alibaba Cloud IDaaS |
 //! | `macros` | yes | the attributes |
 //! | `rustls-tls` | yes | TLS by rustls with aws-lc-rs and the operating system's roots |
@@ -109,6 +110,8 @@ mod wire;
 pub mod __private;
 #[cfg(feature = "agentbase")]
 pub mod agentbase;
+#[cfg(feature = "agentkit")]
+pub mod agentkit;
 #[cfg(feature = "idaas")]
 pub mod idaas;
 #[cfg(feature = "inbound")]

@@ -146,12 +146,7 @@ pub(crate) fn read(given: Option<&Path>, environment: Option<&Environment>) -> R
         let path = path.expose_secret().trim();
         return load(Path::new(path), environment, &format!("in the variable {PATH_VARIABLE}")).map(Some);
     }
-    let Some(home) = home(environment) else { return Ok(None) };
-    let found: Vec<PathBuf> = NAMES
-        .iter()
-        .map(|name| home.join(FOLDER).join(name))
-        .filter(|path| !matches!(environment.read_file(path, LIMIT), Ok(None)))
-        .collect();
+    let found = in_home(environment);
     match &found[..] {
         [] => Ok(None),
         [path] => load(path, environment, "of the home directory").map(Some),
@@ -160,6 +155,17 @@ pub(crate) fn read(given: Option<&Path>, environment: Option<&Environment>) -> R
             format!("remove one of them, or name one in {PATH_VARIABLE}"),
         )),
     }
+}
+
+/// Whether a file is named, or lies in the home directory.
+pub(crate) fn is_there(environment: &Environment) -> bool {
+    !matches!(environment.get(PATH_VARIABLE), Ok(None)) || !in_home(environment).is_empty()
+}
+
+fn in_home(environment: &Environment) -> Vec<PathBuf> {
+    let Some(home) = home(environment) else { return Vec::new() };
+    let paths = NAMES.iter().map(|name| home.join(FOLDER).join(name));
+    paths.filter(|path| !matches!(environment.read_file(path, LIMIT), Ok(None))).collect()
 }
 
 fn home(environment: &Environment) -> Option<PathBuf> {

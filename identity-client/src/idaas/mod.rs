@@ -88,6 +88,11 @@ use crate::{
     transport::{HttpOptions, Transport},
 };
 
+/// Whether anything in the environment is meant for this platform.
+pub(crate) fn is_configured(environment: &Environment) -> bool {
+    file::is_there(environment)
+}
+
 /// Alibaba Cloud IDaaS, as one application of one instance. Cheap to clone; clones share tokens and connections.
 ///
 /// Nothing is sent when it is built, and nothing is kept for the process: two of them know nothing of each other.
