@@ -56,13 +56,15 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(any(feature = "agentbase", feature = "agentkit")),
+    not(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity")),
     expect(dead_code, reason = "what serves the platforms, when none is compiled in")
 )]
 
 // Expansions of the attributes name this crate, in its own tests and examples too.
 extern crate self as identity_client;
 
+#[cfg(feature = "acs3")]
+mod acs3;
 mod audit;
 mod authorization_url;
 mod binding;
