@@ -157,7 +157,7 @@ impl Hash for UserRef<'_> {
     }
 }
 
-fn check_user_id(id: &str) -> Result<(), Error> {
+pub(crate) fn check_user_id(id: &str) -> Result<(), Error> {
     if id.trim().is_empty() {
         return Err(Error::user_missing("the user id is empty"));
     }

@@ -24,7 +24,8 @@
 //! IDaaS acts for a user in exchange for the access token by which the user called the agent (RFC 8693), so a user must carry it:
 //! `User::from_verified_token` (feature `inbound`, with `TokenVerifier::alibaba_idaas`) or [`User::with_token`](crate::User::with_token). The
 //! tokens that calls of the developer API bear are kept by permission and by the digest of the user's token, and each has only the
-//! permission that its operation needs.
+//! permission that its operation needs. For tokens of IDaaS itself the flows `ON_BEHALF_OF` and `USER_FEDERATION` are the same: nobody
+//! is asked. Third parties' tokens are asked for by `USER_FEDERATION`, and may need the user's consent.
 //!
 //! # Configuration
 //! The JSON file of the vendor's SDKs: the path in code ([`IdaasBuilder::with_config_file`]), else in `CLOUD_IDAAS_CONFIG_PATH`, else

@@ -65,9 +65,22 @@ enum Fetched {
 }
 
 impl Idaas {
-    /// Those of the configuration stand in for none.
-    fn scopes_of<'a>(&'a self, request: &'a CredentialRequest) -> &'a [Scope] {
-        if request.scopes().is_empty() { &self.default_scopes } else { request.scopes() }
+    /// Those of the configuration stand in for none. An audience that the request names goes before bare permissions.
+    fn scopes_of(&self, request: &CredentialRequest) -> Result<Vec<Scope>, Error> {
+        match request.audience() {
+            None if request.scopes().is_empty() => Ok(self.default_scopes.to_vec()),
+            None => Ok(request.scopes().to_vec()),
+            Some(audience) => {
+                let whole = |scope: &Scope| {
+                    if scope.as_str().contains('|') {
+                        Ok(scope.clone())
+                    } else {
+                        Scope::new(format!("{audience}|{scope}"))
+                    }
+                };
+                request.scopes().iter().map(whole).collect()
+            }
+        }
     }
 
     async fn hosted_key(&self, provider: &ProviderName, user: Option<&User>) -> Result<Issued, Error> {
@@ -203,15 +216,18 @@ impl Platform for Idaas {
             // Whoever opens the link agrees; the service sends nobody back to the application.
             session_binding: false,
             force_authentication: true,
-            consent_completion: false,
+            // What users have of IDaaS itself is exchanged for the token that they show.
+            on_behalf_of: true,
             minted_tokens: true,
             token_revocation: true,
             token_listing: true,
             token_validation: true,
+            ..Capabilities::none()
         }
     }
 
     fn check(&self, request: &CredentialRequest) -> Result<(), Error> {
+        self.capabilities().check(request, NAME)?;
         Subject::of(request.user())?;
         let options = request.options();
         let third_party = request.credential() == CredentialKind::AccessToken && !is_own(request.provider());
@@ -226,7 +242,17 @@ impl Platform for Idaas {
             return Ok(());
         }
         if !third_party {
-            return Permissions::of(self.scopes_of(request)).map(drop);
+            return Permissions::of(&self.scopes_of(request)?).map(drop);
+        }
+        if request.flow() == Flow::OnBehalfOf {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "provider `{}` is a third party's, where the user agrees and nothing is exchanged",
+                    request.provider()
+                ),
+            )
+            .with_hint("ask by the flow USER_FEDERATION, or ask the provider `iauths_system` for IDaaS's own tokens"));
         }
         if are_own(request.scopes()) {
             return Err(Error::invalid(format!(
@@ -257,8 +283,8 @@ impl Platform for Idaas {
             return self.hosted_key(request.provider(), user).await.map(Acquired::Ready);
         }
         if is_own(request.provider()) {
-            let permissions = Permissions::of(self.scopes_of(request))?;
-            return self.tokens.issue(permissions, Subject::of(user)?).await.map(Acquired::Ready);
+            let scopes = self.scopes_of(request)?;
+            return self.tokens.issue(Permissions::of(&scopes)?, Subject::of(user)?).await.map(Acquired::Ready);
         }
         let options = request.options();
         let fetch = Fetch {

@@ -364,7 +364,7 @@ impl Platform for Tokens {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { machine_tokens: true, user_tokens: true, ..Capabilities::none() }
+        Capabilities { machine_tokens: true, user_tokens: true, on_behalf_of: true, ..Capabilities::none() }
     }
 
     fn check(&self, request: &CredentialRequest) -> Result<(), Error> {
