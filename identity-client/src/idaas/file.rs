@@ -101,7 +101,7 @@ impl Section {
             let key = shown(&written);
             match snake(&written).as_str() {
                 "authentication_subject" => {
-                    tracing::warn!(key, "{} has a key that nothing reads; its name is `identityType`", self.place)
+                    tracing::warn!(key, "{} has a key that nothing reads; its name is `identityType`", self.place);
                 }
                 "client_secret" | "private_key" => tracing::warn!(
                     key,
