@@ -228,6 +228,16 @@ impl ClientAuthentication {
         Ok(if self.rs256 { key.with_rs256() } else { key })
     }
 
+    /// What no error may repeat: the secret, and the form in which Basic authentication shows it.
+    pub(crate) fn hidden(&self, evidence: &Evidence, client_id: &str) -> Vec<SecretString> {
+        let (Evidence::Secret(secret) | Evidence::Signer(Signer::Secret(secret))) = evidence else { return Vec::new() };
+        let mut hidden = vec![secret.clone()];
+        if let (Method::SecretBasic(_), Ok(header)) = (&self.method, basic(client_id, secret)) {
+            hidden.extend(header.to_str().ok().and_then(|text| text.strip_prefix("Basic ")).map(SecretString::from));
+        }
+        hidden
+    }
+
     /// What one try of a request shows: an assertion is signed anew for each.
     pub(crate) fn show(
         &self,
@@ -279,16 +289,6 @@ pub(crate) enum Evidence {
     Secret(SecretString),
     Signer(Signer),
     None,
-}
-
-impl Evidence {
-    /// What no error may repeat.
-    pub(crate) fn hidden(&self) -> Option<&str> {
-        match self {
-            Self::Secret(secret) | Self::Signer(Signer::Secret(secret)) => Some(secret.expose_secret()),
-            Self::Signer(Signer::Key(_)) | Self::None => None,
-        }
-    }
 }
 
 /// What one request carries.

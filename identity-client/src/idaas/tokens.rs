@@ -15,7 +15,7 @@ use url::form_urlencoded::Serializer;
 use zeroize::Zeroizing;
 
 use super::{
-    authentication::{ClientAuthentication, Evidence, Method, Shown, World},
+    authentication::{ClientAuthentication, Method, Shown, World},
     discovery::TokenEndpoint,
     open_api,
     refusal::Refusal,
@@ -126,7 +126,7 @@ impl Tokens {
             Method::OpenApi(source) => {
                 let key = source.key(&self.0.environment).await?;
                 let answer = open_api::ask(&self.0, &key, permissions, subject.token(), begun).await?;
-                (answer, [Some(key.secret.clone()), key.security_token])
+                (answer, [key.secret].into_iter().chain(key.security_token).collect())
             }
             _ => self.ask(permissions, subject, begun).await?,
         };
@@ -137,7 +137,7 @@ impl Tokens {
                 _ => read(&answer.body, begun),
             };
         }
-        let hidden = hidden.iter().flatten().map(ExposeSecret::expose_secret).chain(subject.token());
+        let hidden = hidden.iter().map(ExposeSecret::expose_secret).chain(subject.token());
         let refusal = Refusal::of(&answer, &hidden.collect::<Vec<_>>());
         let error = self.refused(&refusal, subject);
         let asked = refusal.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
@@ -155,7 +155,7 @@ impl Tokens {
         permissions: Permissions<'_>,
         subject: Subject<'_>,
         begun: Moment,
-    ) -> Result<(Answer, [Option<SecretString>; 2]), Error> {
+    ) -> Result<(Answer, Vec<SecretString>), Error> {
         let shared = &*self.0;
         let world = World {
             environment: &shared.environment,
@@ -183,8 +183,9 @@ impl Tokens {
             Ok(Outgoing { method: Verb::POST, url: url.clone(), headers, body: Some(body) })
         };
         let answer = shared.transport.send(OPERATION, Repeat::Safely, begun, prepare).await?;
-        let hidden = Evidence::hidden(&evidence).map(SecretString::from);
-        Ok((answer, [hidden, actor]))
+        let mut hidden = shared.authentication.hidden(&evidence, shared.client.as_str());
+        hidden.extend(actor);
+        Ok((answer, hidden))
     }
 
     fn refused(&self, refusal: &Refusal, subject: Subject<'_>) -> Error {

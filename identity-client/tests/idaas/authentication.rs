@@ -87,6 +87,7 @@ async fn w10_w34_an_ecs_document_is_made_for_each_request_and_its_place_can_be_c
     let client = client(server.builder().with_authentication(ecs).with_clock(clock.clone()).build().unwrap());
     own(&client).await.unwrap();
     clock.advance(4000);
+    client.forget_all();
     own(&client).await.unwrap();
     let form = server.token_calls()[1].form();
     assert_eq!(form["client_assertion"], "MIIsyntheticPKCS7+attested/document==");

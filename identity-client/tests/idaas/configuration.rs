@@ -163,7 +163,8 @@ fn w30_what_is_missing_wrong_or_dangerous_is_named() {
         (("scope", json!("read write")), "scope"),
         (("scope", json!("https://a|b https://c|d")), "audience"),
         (("httpConfiguration.unsafeIgnoreSslCert", json!(true)), "unsafeIgnoreSslCert"),
-        (("httpConfiguration.unsafeIgnoreSSLCert", json!(true)), "unsafeIgnoreSSLCert"),
+        (("httpConfiguration", json!({ "unsafeIgnoreSSLCert": true })), "unsafeIgnoreSslCert"),
+        (("httpConfiguration.unsafeIgnoreSSLCert", json!(true)), "twice"),
         (("httpConfiguration.connectTimeout", json!(1999)), "connectTimeout"),
         (("httpConfiguration.readTimeout", json!(60001)), "readTimeout"),
         (("httpConfiguration.readTimeout", json!("5000")), "readTimeout"),
@@ -247,9 +248,9 @@ async fn w28_the_times_of_the_file_are_kept() {
         Environment::of([("IDAAS_CLIENT_SECRET", "s"), ("CLOUD_IDAAS_CONFIG_PATH", path.to_str().unwrap())]);
     let client =
         IdentityClient::builder().with_platform(Idaas::from_environment(&environment).unwrap()).build().unwrap();
-    // With three tries of four seconds each; the default would be fifteen.
+    // Three tries of four seconds each; of the default, fifteen, the deadline of thirty would cut the second.
     let asked = client.access_token("iauths_system").into_future();
-    let error = tokio::time::timeout(std::time::Duration::from_secs(20), asked).await.unwrap().map(drop).unwrap_err();
+    let error = tokio::time::timeout(std::time::Duration::from_secs(26), asked).await.unwrap().map(drop).unwrap_err();
     assert_eq!(error.kind(), identity_client::ErrorKind::Timeout, "{error}");
     // Without scopes, those of the file are asked for.
     assert_eq!(server.token_calls()[0].form()["scope"], "urn:cloud:idaas:pam|.all");

@@ -5,7 +5,7 @@ use identity_client::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Reply, SESSION, Seen, Server, client, user};
+use crate::support::{Reply, SESSION, Seen, Server, user};
 
 const FETCH: &str = "fetchOAuthAccessToken";
 

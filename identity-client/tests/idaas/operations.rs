@@ -118,7 +118,6 @@ async fn what_cannot_be_right_is_not_sent() {
     idaas.credentials().obtain("").await.unwrap_err();
     idaas.authentication_tokens().validate(&SecretString::from("")).await.unwrap_err();
     assert!(server.seen().is_empty());
-    let bare = server.builder();
     let secret = ClientAuthentication::client_secret_post(SecretSource::given("s"));
     let bare = Idaas::builder().with_instance_id("idaas_1").with_client_id("app_1").with_authentication(secret);
     let bare = bare.with_token_endpoint(format!("{}/token", server.origin())).build().unwrap();

@@ -14,7 +14,7 @@ use identity_client::{
 use serde_json::json;
 use tracing_subscriber::prelude::*;
 
-use crate::support::{Reply, SCOPE, SESSION, Server, client, quick};
+use crate::support::{Reply, SCOPE, SESSION, Seen, Server, client, quick};
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -62,14 +62,35 @@ const SECRETS: [&str; 13] = [
     "Signature=",
 ];
 
+/// The values that a request had.
+fn sent(seen: &Seen) -> String {
+    let authorization =
+        seen.headers.get("authorization").map(|value| value.rsplit([' ', '=']).next().unwrap().to_owned());
+    let token = seen.headers.get("x-acs-security-token").cloned();
+    let json = seen.json();
+    let json = json
+        .as_object()
+        .into_iter()
+        .flat_map(|object| object.values().filter_map(|value| value.as_str().map(str::to_owned)));
+    let form = if seen.is_token() { seen.form() } else { seen.query.clone() };
+    let secrets =
+        form.into_iter().filter(|(name, _)| name.to_ascii_lowercase().contains("token") || name.contains("secret"));
+    let all = authorization.into_iter().chain(token).chain(json).chain(secrets.map(|(_, value)| value));
+    all.filter(|value| !value.starts_with("urn:ietf:params:oauth:token-type")).collect::<Vec<_>>().join(" ")
+}
+
 /// Answers everything once as it should, then with errors that repeat what they were sent.
 async fn instance() -> Server {
     let mut asked = std::collections::HashMap::<String, u32>::new();
     Server::raw(move |seen| {
         let count = asked.entry(seen.path.clone()).or_default();
         *count += 1;
-        let echo = format!("client-secret-1 user-token-1 actor-token-1 idaas-token-1 minted-1 {}", seen.body);
-        let refused = |status| Reply::json(status, &json!({ "error": "client-secret-1", "error_description": echo, "Message": "idaas-token-1" }));
+        let echo = sent(seen);
+        let first = echo.split(' ').next().unwrap_or_default().to_owned();
+        let refused = |status| {
+            let body = json!({ "error": first, "error_description": echo, "Message": echo, "message": echo, "request_id": first });
+            Reply::json(status, &body)
+        };
         let action = seen.path.rsplit('/').next().unwrap();
         if *count > 2 && action != "token" {
             return refused(400);
