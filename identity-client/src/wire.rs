@@ -1,6 +1,6 @@
 //! JSON on the wire, for every platform: what is read leniently, and what is checked before it is sent.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -14,11 +14,12 @@ pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 }
 
 /// RFC 3339. One that cannot be read counts as missing: it must not cost the whole page.
-pub(crate) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
+#[cfg(any(feature = "agentbase", feature = "agentkit"))]
+pub(crate) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<std::time::SystemTime>, D::Error> {
     let value = Option::<serde_json::Value>::deserialize(deserializer)?;
     let parsed =
         value.as_ref().and_then(serde_json::Value::as_str).and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    Ok(parsed.map(SystemTime::from))
+    Ok(parsed.map(std::time::SystemTime::from))
 }
 
 /// `null` as nothing.

@@ -43,7 +43,7 @@ fn ask(client: &IdentityClient) -> identity_client::AccessTokenRequest {
     client.access_token("github").with_scopes(["repo"]).for_user(&user("alice"))
 }
 
-fn is_fetch(seen: &&Seen) -> bool {
+fn is_fetch(seen: &Seen) -> bool {
     seen.path.ends_with(FETCH)
 }
 
@@ -59,7 +59,7 @@ async fn a_consent_goes_through_its_states_and_ends_with_a_token() {
     assert_eq!(token.expose_secret(), "3p-token");
     assert_eq!(*told.lock().unwrap(), ["https://example.invalid/authorize?request_uri=urn"]);
     let calls = server.calls();
-    let fetches: Vec<_> = calls.iter().filter(is_fetch).map(Seen::json).collect();
+    let fetches: Vec<_> = calls.iter().filter(|call| is_fetch(call)).map(Seen::json).collect();
     assert_eq!(fetches.len(), 2);
     assert_eq!(
         fetches[0],
@@ -82,7 +82,7 @@ async fn a_consent_that_fails_or_ends_is_an_error_at_once() {
         assert_eq!(error.kind(), kind, "{error}");
     }
     let server =
-        Server::new(|seen| if is_fetch(&seen) { needed() } else { Reply::json(404, &json!({ "code": "NotFound" })) })
+        Server::new(|seen| if is_fetch(seen) { needed() } else { Reply::json(404, &json!({ "code": "NotFound" })) })
             .await;
     let error = ask(&server.client()).on_auth_url(|_: PendingAuthorization| ()).await.map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AuthorizationExpired, "{error}");
@@ -91,7 +91,7 @@ async fn a_consent_that_fails_or_ends_is_an_error_at_once() {
 #[tokio::test]
 async fn a_consent_that_is_complete_must_give_a_token() {
     let server =
-        Server::new(|seen| if is_fetch(&seen) { needed() } else { Reply::json(200, &session("completed")) }).await;
+        Server::new(|seen| if is_fetch(seen) { needed() } else { Reply::json(200, &session("completed")) }).await;
     let error = ask(&server.client()).on_auth_url(|_: PendingAuthorization| ()).await.map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use identity_client::{
-    AccessToken, Error, ErrorKind, HttpOptions, IdentityClient,
+    AccessToken, Clock as _, Error, ErrorKind, HttpOptions, IdentityClient, SystemClock,
     idaas::{AUTHORIZATION_SERVER, ClientAuthentication, SecretSource},
 };
 use serde_json::json;
@@ -177,7 +177,7 @@ async fn w5_a_failed_cold_start_tells_everybody_why_and_w19_the_next_call_begins
 
 #[tokio::test]
 async fn w6_a_token_without_expires_at_is_kept_for_expires_in_and_texts_count_as_numbers() {
-    let soon = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs() + 600;
+    let soon = SystemClock.now().wall.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs() + 600;
     for (life, answer) in [
         (3600, json!({ "access_token": "t", "expires_in": 3600 })),
         (3600, json!({ "access_token": "t", "expires_in": "3600", "expires_at": "1795306794" })),
@@ -338,17 +338,18 @@ async fn a_passing_failure_is_tried_again_with_a_new_assertion() {
     let server = Server::tokens(|count| match count {
         1 => Reply::text(503, ""),
         2 => Reply::Reset,
+        3 => Reply::Truncated,
         _ => Reply::json(200, &issue("t", 60)),
     })
     .await;
     let authentication = ClientAuthentication::client_secret_jwt(SecretSource::given("secret"));
-    let http = HttpOptions::new().with_retry(quick(3));
+    let http = HttpOptions::new().with_retry(quick(4));
     let idaas = server.builder().with_authentication(authentication).with_http(http).build().unwrap();
     own(&client(idaas)).await.unwrap();
     let mut assertions: Vec<_> =
         server.token_calls().iter().map(|call| call.form()["client_assertion"].clone()).collect();
     assertions.dedup();
-    assert_eq!(assertions.len(), 3);
+    assert_eq!(assertions.len(), 4);
 }
 
 #[tokio::test]

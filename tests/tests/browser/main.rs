@@ -2,6 +2,7 @@
 //! back to the application, while a handler waits. See `peers/README.md` for what must be installed.
 
 mod chromium;
+mod client_authentication;
 mod openid;
 mod stage;
 
