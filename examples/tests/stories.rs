@@ -71,6 +71,40 @@ async fn m2m_token() -> Result<(), Anything> {
 }
 
 #[tokio::test]
+async fn mcp_client() -> Result<(), Anything> {
+    let told = tells("mcp_client", &[], &["1. the MCP server at ", "2. ", "3. "]).await?;
+    assert!(told.contains(" answers 401 ") && told.contains(" and none failed"), "{told}");
+    let tokens = told.lines().find_map(|line| line.strip_prefix("3. ")?.split(' ').next()?.parse::<u32>().ok());
+    assert!(tokens.is_some_and(|tokens| tokens > 1), "the session outlives a token: {told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn mcp_server() -> Result<(), Anything> {
+    let link = "   http://localhost:";
+    let story = [
+        "1. the MCP server at ",
+        "2. alice",
+        "   the tool answers: asked 5 bytes",
+        "   the user sees: `calendar-oauth`",
+        link,
+        "   the tool answers: the calendar of alice",
+        "3. bob",
+        "   the user sees: `calendar-oauth`",
+        link,
+        "   the tool answers: the calendar of bob",
+        "4. carol",
+        "   the tool fails: `calendar-oauth`",
+        "   the tool answers: the calendar of carol",
+    ];
+    let told = tells("mcp_server", &["--human", "approve"], &story).await?;
+    assert!(!told.contains("sk-example") && !told.contains("sessionId"), "{told}");
+    let declined = "   the tool fails: The user declined";
+    let story = ["2. alice", declined, "3. bob", declined, "4. carol", "   the tool fails: `calendar-oauth`"];
+    tells("mcp_server", &["--human", "deny"], &story).await.map(drop)
+}
+
+#[tokio::test]
 async fn manage() -> Result<(), Anything> {
     let story = ["updated example-agent", "rotated the key", "creating it again: ", "26 agent identities"];
     tells("manage", &[], &story).await.map(drop)

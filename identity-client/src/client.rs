@@ -9,7 +9,7 @@ use std::{
 use crate::{
     audit::AuditSink,
     binding::SessionBinding,
-    cache::Cache,
+    cache::{Cache, Remedy},
     clock::{Clock, SystemClock},
     consent::{DEFAULT_CONSENT_TIMEOUT, PendingAuthorization, Prompt, PromptOutcome, prompt_fn},
     credential::{
@@ -215,6 +215,10 @@ impl Inner {
 
     pub(crate) fn reject(&self, request: &CredentialRequest, generation: u64) {
         self.cache.reject(request, generation, self.clock.now());
+    }
+
+    pub(crate) fn lacks(&self, request: &CredentialRequest, generation: u64) -> Remedy {
+        self.cache.lacks(request, generation, self.clock.now())
     }
 }
 

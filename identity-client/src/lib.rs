@@ -41,6 +41,7 @@
 //! | waiting for a user to agree | INFO | `provider`, `host` of the authorization URL |
 //! | a credential could not be renewed; the old one is still good | WARN | `provider`, `kind` |
 //! | not tried again: too many requests have failed lately | WARN | `operation` |
+//! | the keys of an issuer could not be fetched (feature `inbound`) | WARN | `kind` |
 //! | receipts of [`TracingAudit`], target `identity_client::audit` | INFO | those of [`Receipt`], the user's id among them |
 //!
 //! # Features
@@ -101,6 +102,7 @@ mod request;
 mod retry;
 mod retry_budget;
 mod shown;
+mod step_up;
 mod together;
 mod token_source;
 mod transport;

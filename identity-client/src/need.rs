@@ -40,7 +40,7 @@ pub struct Need<'a> {
     policy: Option<&'a str>,
     pub(crate) prompt: Option<&'a dyn Prompt>,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) wait: Wait,
+    pub(crate) wait: Option<Wait>,
     client: Option<&'a IdentityClient>,
     user: Option<UserArgument<'a>>,
     context: Option<&'a RequestContext>,
@@ -98,7 +98,7 @@ impl<'a> Need<'a> {
             policy: None,
             prompt: None,
             timeout: None,
-            wait: Wait::Poll,
+            wait: None,
             client: None,
             user: None,
             context: None,
@@ -151,7 +151,7 @@ impl<'a> Need<'a> {
         /// How long to wait for the user.
         with_timeout(timeout: Duration) = Some(timeout);
         /// Whether to wait for the user.
-        with_wait(wait: Wait) = wait;
+        with_wait(wait: Wait) = Some(wait);
         /// Whom to ask.
         with_client(client: &'a IdentityClient) = Some(client);
         /// For whom.
@@ -184,7 +184,7 @@ impl<'a> Need<'a> {
                 renew_ahead(client, &request);
                 credential
             }
-            Lookup::Refused(_) | Lookup::Missing => return None,
+            Lookup::Refused(_) | Lookup::Short | Lookup::Missing => return None,
         };
         let context = self.contexts(task.as_ref()).next();
         receipt(client, &key, flow, context, (Source::Cache, Outcome::Released, credential.bound()), (now, now));
@@ -294,15 +294,18 @@ impl<'a> Need<'a> {
                 Lookup::Refused(_) if request.user().is_some() && client.cache.claim_asking(request) => {
                     return (Source::Platform, ask_anew(client, request).await);
                 }
+                Lookup::Short if client.cache.claim_step_up(request) => {
+                    return (Source::Platform, ask_anew(client, request).await);
+                }
                 Lookup::Refused(rest) => return (Source::Cache, Err(still_refused(request, rest))),
-                Lookup::Missing => {}
+                Lookup::Short | Lookup::Missing => {}
             }
         }
         (Source::Platform, fly(client, request).await)
     }
 
     /// The handler's own context, then the task's.
-    fn contexts<'c>(&self, task: Option<&'c RequestContext>) -> impl Iterator<Item = &'c RequestContext>
+    pub(crate) fn contexts<'c>(&self, task: Option<&'c RequestContext>) -> impl Iterator<Item = &'c RequestContext>
     where
         'a: 'c,
     {

@@ -52,7 +52,7 @@ pub struct Request<T> {
     session: RoleSession,
     prompt: Option<Box<dyn Prompt>>,
     timeout: Option<Duration>,
-    wait: Wait,
+    wait: Option<Wait>,
     context: Option<RequestContext>,
     credential: PhantomData<fn() -> T>,
 }
@@ -73,7 +73,7 @@ impl<T: Requestable + 'static> Request<T> {
             session: RoleSession::default(),
             prompt: None,
             timeout: None,
-            wait: Wait::default(),
+            wait: None,
             context: None,
             credential: PhantomData,
         }
@@ -126,9 +126,9 @@ impl<T: Requestable + 'static> Request<T> {
         self
     }
 
-    /// Whether to wait for the user. Default: [`Wait::Poll`].
+    /// Whether to wait for the user. Default: what the prompt says, which is [`Wait::Poll`] unless it is another.
     pub fn with_wait(mut self, wait: Wait) -> Self {
-        self.wait = wait;
+        self.wait = Some(wait);
         self
     }
 
@@ -200,8 +200,7 @@ impl<T: Requestable + 'static> Request<T> {
             .with_client(&self.client)
             .with_scopes(&scopes)
             .with_custom_parameters(&parameters)
-            .with_force(self.force)
-            .with_wait(self.wait);
+            .with_force(self.force);
         if let Some(flow) = self.flow {
             need = need.with_flow(flow);
         }
@@ -231,6 +230,9 @@ impl<T: Requestable + 'static> Request<T> {
         }
         if let Some(prompt) = &self.prompt {
             need = need.with_prompt(&**prompt);
+        }
+        if let Some(wait) = self.wait {
+            need = need.with_wait(wait);
         }
         if let Some(timeout) = self.timeout {
             need = need.with_timeout(timeout);

@@ -109,14 +109,14 @@ impl ReturnUrlRouter {
     /// Refuses what cannot be served, and finds out whose request it is.
     async fn visitor(&self, parts: &Parts) -> Result<User, Response> {
         if parts.method != Method::GET {
-            return Err(page::plain(StatusCode::METHOD_NOT_ALLOWED, page::NOT_GOOD));
+            return Err(page::plain(StatusCode::METHOD_NOT_ALLOWED, &page::NOT_GOOD));
         }
         if self.insecure_loopback && !is_for_loopback(parts) {
-            return Err(page::plain(StatusCode::MISDIRECTED_REQUEST, page::LOOPBACK_ONLY));
+            return Err(page::plain(StatusCode::MISDIRECTED_REQUEST, &page::LOOPBACK_ONLY));
         }
         (self.signed_in)(parts).await.ok_or_else(|| match &self.login {
             Some(login) => page::redirect(login.as_str()),
-            None => page::plain(StatusCode::UNAUTHORIZED, page::SIGN_IN),
+            None => page::plain(StatusCode::UNAUTHORIZED, &page::SIGN_IN),
         })
     }
 
@@ -160,7 +160,7 @@ async fn land(State(router): State<Arc<ReturnUrlRouter>>, request: Request) -> R
     };
     let state = match state(parts.uri.query().unwrap_or_default()) {
         Ok(state) => state,
-        Err(Landing::Declined) => return page::plain(StatusCode::BAD_REQUEST, page::DECLINED),
+        Err(Landing::Declined) => return page::plain(StatusCode::BAD_REQUEST, &page::DECLINED),
         Err(Landing::Malformed) => return refused(BindingRefusal::Unknown),
     };
     let cookie = router.cookie(&SessionBinding::handle_of_state(&state));
@@ -169,7 +169,7 @@ async fn land(State(router): State<Arc<ReturnUrlRouter>>, request: Request) -> R
             // The confirmation stands, so the client tells the platform again when it goes on.
             let page = match router.binding.complete(&confirmed).await {
                 Ok(()) => router.landed(&confirmed),
-                Err(_) => page::plain(StatusCode::BAD_GATEWAY, page::NOT_COMPLETE),
+                Err(_) => page::plain(StatusCode::BAD_GATEWAY, &page::NOT_COMPLETE),
             };
             page::with_cookie(page, &cookie.removed())
         }
@@ -188,7 +188,7 @@ impl ReturnUrlRouter {
 
 /// One answer to all: which of them it was would tell a stranger something.
 fn refused(_: BindingRefusal) -> Response {
-    page::plain(StatusCode::FORBIDDEN, page::NOT_GOOD)
+    page::plain(StatusCode::FORBIDDEN, &page::NOT_GOOD)
 }
 
 /// Why a landing has no state to confirm.

@@ -32,7 +32,7 @@
 //! | `AGENTKIT_CLOUD_PROVIDER`, then `CLOUD_PROVIDER` | `volcengine` (default) or `byteplus` |
 //!
 //! # Users
-//! A [`User`](crate::User) that carries the token it signed in with ([`User::with_token`](crate::User::with_token)) is shown to the platform by that token,
+//! A [`User`] that carries the token it signed in with ([`User::with_token`]) is shown to the platform by that token,
 //! which the platform verifies. One without is named by its id, for which the platform takes the application's word. Neither ever
 //! takes the place of the other.
 //!

@@ -276,7 +276,13 @@ impl AgentKit {
             }
         };
         let callback = self.settings.redirect_url.as_deref().or(self.settings.callback.as_deref());
-        preflight::inspect(link, &Expected { provider: provider.as_str(), callback, record: record.as_ref() })
+        let expected = Expected {
+            provider: provider.as_str(),
+            callback,
+            on_loopback: self.caller().endpoint().is_loopback(),
+            record: record.as_ref(),
+        };
+        preflight::inspect(link, &expected)
     }
 
     async fn begin(&self, grant: Grant<'_>) -> Result<Acquired<Issued>, Error> {
@@ -447,7 +453,8 @@ impl Platform for AgentKit {
             session_uri: session.uri.as_deref(),
             force: false,
         };
-        let issued = self.user_token(grant, &artefact.token).await?.issued();
+        let answer = self.user_token(grant, &artefact.token).await;
+        let issued = answer.map_err(|error| ended(error, &session, &parts.provider))?.issued();
         // The one that force was to replace says nothing of the new consent.
         let issued = issued.filter(|issued| session.replaces.as_ref().is_none_or(|old| *old != digest(issued)));
         Ok(match issued {
@@ -478,7 +485,11 @@ impl Platform for AgentKit {
         let body = CompleteBody { session_uri: uri, user_identifier, pool_name: self.provider_pool() };
         let call = Call::new("complete the user's consent", "CompleteResourceTokenAuth", &body)?;
         let call = call.hiding(hidden).if_not_found("the session is over: call again, and the user gets a new link");
-        self.caller().send_for_nothing(call).await
+        match self.caller().send_for_nothing(call).await {
+            // An earlier try, whose answer was lost, did it.
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+            told => told,
+        }
     }
 
     fn advice(&self, _: &PendingAuthorization) -> Option<String> {
@@ -489,6 +500,19 @@ impl Platform for AgentKit {
 /// Enough to tell two tokens apart, and nothing of either.
 fn digest(issued: &Issued) -> String {
     hex(&sha256(issued.secret.expose_secret()))
+}
+
+/// What "not found" means in a poll that names its session: the session is gone, for the provider was there when it began.
+fn ended(error: Error, session: &Session, provider: &ProviderName) -> Error {
+    if error.kind() != ErrorKind::NotFound || session.uri.is_none() {
+        return error;
+    }
+    let message = format!("Agent Identity no longer knows the consent for provider `{provider}`");
+    Error::new(ErrorKind::AuthorizationExpired, message)
+        .with_status(error.status().unwrap_or(404))
+        .with_code(error.code().map(str::to_owned))
+        .with_request_id(error.request_id().map(str::to_owned))
+        .with_hint("call again: the user gets a new authorization URL; if that fails too, check that the provider still exists")
 }
 
 fn mismatch(provider: &ProviderName, configured: Flow, asked: Flow) -> Error {

@@ -233,6 +233,13 @@ impl TokenVerifierBuilder {
         self
     }
 
+    /// Uses these keys, a JSON Web Key Set, instead of fetched ones: offline, or for tests. The issuer may be any text then.
+    #[must_use]
+    pub fn with_fixed_keys(mut self, jwks: impl Into<String>) -> Self {
+        self.keys = Keys::Fixed(jwks.into());
+        self
+    }
+
     /// Reads the discovery document here instead of below the issuer. It must name the issuer all the same.
     #[must_use]
     pub fn with_discovery_url(mut self, url: impl Into<String>) -> Self {

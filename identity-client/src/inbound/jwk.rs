@@ -127,7 +127,7 @@ fn usable(members: &Map<String, Value>, allowed: &[Algorithm]) -> Result<Vec<(Al
         // A published secret (`oct`) is no secret; X25519 and others do not sign.
         _ => return Err(unfit),
     };
-    if family == Family::Rsa && bits(&material.0) < MIN_RSA_BITS {
+    if family == Family::Rsa && (bits(&material.0) < MIN_RSA_BITS || !is_exponent(&material.1)) {
         return Err(RefusalCode::KeyWeak);
     }
     let fitting = allowed.iter().filter(|algorithm| algorithm.family() == family);
@@ -151,6 +151,11 @@ fn stripped(number: &[u8]) -> Vec<u8> {
 
 fn bits(number: &[u8]) -> usize {
     number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
+}
+
+/// Odd and not 1: with 1 every text is its own signature.
+fn is_exponent(number: &[u8]) -> bool {
+    number.last().is_some_and(|last| last % 2 == 1) && number != [1]
 }
 
 /// The uncompressed form of a point; both coordinates have the full length (RFC 7518 section 6.2.1.2).

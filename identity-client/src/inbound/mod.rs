@@ -48,6 +48,8 @@ mod presets;
 mod refusal;
 mod rules;
 mod several;
+#[cfg(test)]
+mod vectors;
 mod verifier;
 
 pub use algorithm::Algorithm;

@@ -50,11 +50,10 @@ impl TokenVerifier {
         Ok(Self::issuer(issuer).with_discovery_url(url))
     }
 
-    /// Access tokens that are signed with keys at hand, a JSON Web Key Set, instead of fetched ones: offline, or for tests. The
-    /// issuer may be any text.
+    /// As [`issuer`](Self::issuer), with keys at hand: see [`with_fixed_keys`](TokenVerifierBuilder::with_fixed_keys).
     #[must_use]
     pub fn fixed_keys(issuer: impl Into<String>, jwks: impl Into<String>) -> TokenVerifierBuilder {
-        TokenVerifierBuilder::new(issuer.into(), Keys::Fixed(jwks.into()))
+        Self::issuer(issuer).with_fixed_keys(jwks)
     }
 
     /// Access tokens that are signed with a secret shared with the issuer, with HS256 unless told otherwise. Whoever can verify

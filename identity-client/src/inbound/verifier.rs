@@ -101,7 +101,7 @@ impl TokenVerifier {
     ///
     /// # Errors
     /// As [`verify`](Self::verify), and for another nonce or another access token. [`RefusalCode::IdToken`] if this verifier is
-    /// not one for ID tokens, see [`TokenVerifierBuilder::for_id_tokens`].
+    /// not one for ID tokens, see [`for_id_tokens`](super::TokenVerifierBuilder::for_id_tokens).
     ///
     /// # Cancel safety
     /// As [`verify`](Self::verify).

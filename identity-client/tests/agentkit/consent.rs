@@ -242,6 +242,20 @@ async fn a_consent_that_began_with_a_user_s_token_is_never_gone_on_with_by_id() 
 }
 
 #[tokio::test]
+async fn a_session_that_the_vault_no_longer_knows_is_over() {
+    let mut asked = 0;
+    let server = Server::new(move |_| {
+        asked += 1;
+        if asked <= 2 { ok(&needs_consent()) } else { refused(404, "NotFound", "session not found") }
+    })
+    .await;
+    let client = client(server.agentkit());
+    let pending = pending(&client, &alice()).await;
+    let error = client.resume::<AccessToken>(pending).acquire().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::AuthorizationExpired, Some(404)));
+}
+
+#[tokio::test]
 async fn a_return_url_that_no_browser_reaches_is_refused_before_anything_is_sent() {
     let server = Server::script(vec![needs_consent()]).await;
     let client = client(server.agentkit());

@@ -23,7 +23,7 @@ const STS: (&str, &str) = ("sts", "2018-01-01");
 const LOG_ID: HeaderName = HeaderName::from_static("x-tt-logid");
 
 /// Every action, and its name in the vendor's Python packages.
-const ACTIONS: [(&str, &str); 38] = [
+const ACTIONS: [(&str, &str); 41] = [
     ("AssumeRole", "assume_role"),
     ("AssumeRoleWithOIDC", "assume_role_with_oidc"),
     ("AttachInboundAuthConfig", "attach_inbound_auth_config"),
@@ -40,6 +40,7 @@ const ACTIONS: [(&str, &str); 38] = [
     ("DeleteApiKeyCredentialProvider", "delete_api_key_credential_provider"),
     ("DeleteInboundAuthConfig", "delete_inbound_auth_config"),
     ("DeleteOauth2CredentialProvider", "delete_oauth2_credential_provider"),
+    ("DeleteWorkloadIdentity", "delete_workload_identity"),
     ("GetApiKeyCredentialProvider", "get_api_key_credential_provider"),
     ("GetOauth2CredentialProvider", "get_oauth2_credential_provider"),
     ("GetResourceApiKey", "get_resource_api_key"),
@@ -61,7 +62,9 @@ const ACTIONS: [(&str, &str); 38] = [
     ("Oauth2Callback", "oauth2_callback"),
     ("UpdateApiKeyCredentialProvider", "update_api_key_credential_provider"),
     ("UpdateOauth2CredentialProvider", "update_oauth2_credential_provider"),
+    ("UpdateUserPool", "update_user_pool"),
     ("UpdateUserPoolClient", "update_user_pool_client"),
+    ("UpdateWorkloadIdentity", "update_workload_identity"),
 ];
 
 /// What the query says is wanted.
@@ -194,6 +197,8 @@ async fn management(call: &Call<'_>, action: &str, members: serde_json::Map<Stri
     match action {
         "CreateWorkloadIdentity" => workloads::create(call, members).await,
         "GetWorkloadIdentity" => workloads::get(call, members),
+        "UpdateWorkloadIdentity" => workloads::update(call, members).await,
+        "DeleteWorkloadIdentity" => workloads::delete(call, members).await,
         "ListWorkloadIdentities" => workloads::list(call, members),
         "CreateWorkloadPool" => workloads::create_pool(call, members).await,
         "GetWorkloadPool" => workloads::get_pool(call, members),
@@ -211,6 +216,7 @@ async fn management(call: &Call<'_>, action: &str, members: serde_json::Map<Stri
         "ListApiKeyCredentialProviders" => api_keys::list(call, members),
         "CreateUserPool" => user_pools::create(call, members).await,
         "GetUserPool" => user_pools::get(call, members),
+        "UpdateUserPool" => user_pools::update(call, members).await,
         "ListUserPools" => user_pools::list(call, members),
         "CreateUserPoolClient" => pool_clients::create(call, members).await,
         "GetUserPoolClient" => pool_clients::get(call, members),

@@ -10,7 +10,7 @@ use super::body::{self, Page, moment, required};
 use super::error::ApiError;
 use super::{ACCOUNT, issuer};
 use crate::random;
-use crate::vault::{Refusal, UserPool};
+use crate::vault::UserPool;
 
 /// Members of a creation that are not switches.
 const NOT_SETTINGS: [&str; 4] = ["Name", "ProjectName", "Tags", "ClientToken"];
@@ -39,12 +39,10 @@ pub(super) async fn create(call: &Call<'_>, members: Map<String, Value>) -> Answ
         created_at: now,
         updated_at: now,
     };
-    let change = call.core.vault.change(move |state| {
-        state.create_user_pool(new).map_err(|refusal| match refusal {
-            Refusal::Exists(_) => ApiError::duplicate(&name),
-            other => other.into(),
-        })
-    });
+    let change = call
+        .core
+        .vault
+        .change(move |state| state.create_user_pool(new).map_err(|refusal| ApiError::creating(&name, refusal)));
     let created = change.await?;
     Ok(shown(call, &created))
 }
@@ -55,6 +53,25 @@ pub(super) fn get(call: &Call<'_>, members: Map<String, Value>) -> Answer {
     let state = call.core.vault.read();
     let found = state.user_pool(&id).map_err(|_| ApiError::not_found("user pool not found"))?;
     Ok(shown(call, found))
+}
+
+/// What is left out stays. Not in the contract, but the vendor's client drives it.
+pub(super) async fn update(call: &Call<'_>, members: Map<String, Value>) -> Answer {
+    let request: Request = body::read(members.clone())?;
+    let id = required(request.user_pool_uid, "UserPoolUid")?;
+    let name = request.name.map(|name| body::name(Some(name))).transpose()?;
+    let mut settings = settings(members, &NOT_SETTINGS);
+    settings.remove("UserPoolUid");
+    let now = call.core.clock.now();
+    let change = call.core.vault.change(move |state| {
+        let pool = state.user_pool_mut(&id).map_err(|_| ApiError::not_found("user pool not found"))?;
+        pool.settings.extend(settings);
+        pool.name = name.unwrap_or_else(|| std::mem::take(&mut pool.name));
+        pool.updated_at = now;
+        Ok::<_, ApiError>(pool.clone())
+    });
+    let updated = change.await?;
+    Ok(shown(call, &updated))
 }
 
 fn shown(call: &Call<'_>, pool: &UserPool) -> Value {

@@ -30,7 +30,8 @@ const MOST: usize = 1_000;
 ///
 /// Parses from and displays as `manual`, `approve`, `deny`, `approve-after=N`.
 ///
-/// Consent at an OAuth2 provider is scripted for the built-in provider only, through its real pages; other providers stay pending.
+/// Consent at an OAuth2 provider is scripted for the built-in provider and the imitation of Feishu only, through their real pages; other
+/// providers stay pending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Human {
     /// Nothing: a real person, or the test itself, opens the link.

@@ -153,6 +153,18 @@ impl State {
         state::add(&mut self.pooled.workloads, &place, workload, Thing::Identity)
     }
 
+    pub(crate) fn workload_mut(&mut self, pool: &str, name: &str) -> Result<&mut Workload, Refusal> {
+        state::found_mut(&mut self.pooled.workloads, &pooled_name(pool, name), Thing::Identity)
+    }
+
+    /// Takes along everything that users granted to this agent: a later agent of the same name must not inherit it.
+    pub(crate) fn delete_workload(&mut self, pool: &str, name: &str) -> Result<(), Refusal> {
+        let place = pooled_name(pool, name);
+        self.pooled.workloads.remove(&place).ok_or(Refusal::Missing(Thing::Identity))?;
+        self.forget(|grant| grant.identity == place);
+        Ok(())
+    }
+
     pub(crate) fn pooled_key(&self, pool: &str, name: &str) -> Result<&Arc<PooledKey>, Refusal> {
         state::found(&self.pooled.keys, &pooled_name(pool, name), Thing::Provider)
     }
@@ -204,6 +216,10 @@ impl State {
 
     pub(crate) fn user_pool(&self, id: &str) -> Result<&Arc<UserPool>, Refusal> {
         state::found(&self.pooled.user_pools, id, Thing::Pool)
+    }
+
+    pub(crate) fn user_pool_mut(&mut self, id: &str) -> Result<&mut UserPool, Refusal> {
+        state::found_mut(&mut self.pooled.user_pools, id, Thing::Pool)
     }
 
     pub(crate) fn create_user_pool(&mut self, pool: UserPool) -> Result<Arc<UserPool>, Refusal> {

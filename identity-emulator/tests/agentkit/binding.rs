@@ -94,6 +94,29 @@ async fn return_urls_match_to_the_letter() {
     assert_eq!(bench.refused("CreateWorkloadIdentity", body).await.0, 400);
 }
 
+/// A later agent of the same name inherits nothing, and a token of the earlier one opens nothing while there is none.
+#[tokio::test]
+async fn an_agents_return_urls_change_and_its_grants_end_with_it() {
+    let bench = Bench::with_human(Human::Approve).await;
+    bench.agent().await;
+    bench.provider("calendar", "USER_FEDERATION").await;
+    let token = bench.token_for("alice").await;
+    let ask = json!({ "ProviderName": "calendar", "IdentityToken": token });
+    bench.done("GetResourceOauth2Token", ask.clone()).await;
+    assert!(bench.done("GetResourceOauth2Token", ask.clone()).await["AccessToken"].is_string());
+    let body = json!({ "Name": "my-agent", "AllowedResourceOauth2ReturnUrls": [] });
+    let updated = bench.done("UpdateWorkloadIdentity", body).await;
+    assert_eq!(updated["AllowedResourceOauth2ReturnUrls"], json!([]));
+    let mut bound = ask.clone();
+    bound["ResourceOauth2ReturnUrl"] = json!(RETURN_URL);
+    assert_eq!(bench.refused("GetResourceOauth2Token", bound).await.0, 400);
+    bench.done("DeleteWorkloadIdentity", json!({ "Name": "my-agent" })).await;
+    let (status, code, _) = bench.refused("GetResourceOauth2Token", ask.clone()).await;
+    assert_eq!((status, code.as_str()), (400, "InvalidParameter"));
+    bench.agent().await;
+    assert!(bench.done("GetResourceOauth2Token", ask).await["AccessToken"].is_null());
+}
+
 /// A front end that received code and state itself.
 #[tokio::test]
 async fn code_and_state_can_be_handed_over_by_whom_they_belong_to() {

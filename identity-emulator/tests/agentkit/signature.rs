@@ -106,7 +106,7 @@ async fn headers_that_are_missing_or_malformed() {
         ("HMAC-SHA256 ", "AWS4-HMAC-SHA256 ", 400, "InvalidAuthorization"),
         ("Credential=", "Kredential=", 400, "InvalidAuthorization"),
         ("/request", "/requests", 400, "InvalidCredential"),
-        (", Signature=", ", Signatur=", 401, "MissingSignature"),
+        (", Signature=", ", Unsigned=", 401, "MissingSignature"),
         ("/id/request", "/cis_test/request", 404, "ServiceNotFound"),
         ("/20260102/", "/20260103/", 403, "InvalidTimestamp"),
     ] {
