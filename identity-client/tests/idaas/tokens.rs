@@ -353,7 +353,7 @@ async fn a_passing_failure_is_tried_again_with_a_new_assertion() {
 }
 
 #[tokio::test]
-async fn w30_w26_a_user_and_the_agent_never_share_a_token() {
+async fn a_user_and_the_agent_never_share_a_token() {
     let server = Server::new(|_| key("sk-1")).await;
     let client = server.client();
     let ask = |who: Option<&str>| {
