@@ -102,17 +102,6 @@ impl SigningKey {
             Pair::Ed25519(pair) => pair.try_sign(message).ok().map(|signature| signature.as_ref().to_vec()),
         }
     }
-
-    /// For tests, which verify.
-    #[cfg(test)]
-    pub(crate) fn public(&self) -> &[u8] {
-        use aws_lc_rs::signature::KeyPair as _;
-        match &self.pair {
-            Pair::Rsa(pair, _) => pair.public_key().as_ref(),
-            Pair::Ec(pair) => pair.public_key().as_ref(),
-            Pair::Ed25519(pair) => pair.public_key().as_ref(),
-        }
-    }
 }
 
 const UNSUPPORTED: &str =
@@ -136,8 +125,8 @@ fn decode(pem: &str) -> Result<(&str, Zeroizing<Vec<u8>>), &'static str> {
             return Err("is encrypted: decrypt it (`openssl pkey`) and guard the file or variable instead");
         }
         let mut text = Zeroizing::new(String::with_capacity(body.len()));
-        let body = Zeroizing::new(body.replace("\\n", " ").replace("\\r", " "));
-        text.extend(body.split_ascii_whitespace());
+        let lines = body.split("\\n").flat_map(|part| part.split("\\r"));
+        text.extend(lines.flat_map(str::split_ascii_whitespace));
         let der =
             STANDARD.decode(text.as_bytes()).map_err(|_| "is not PEM: what is between its lines is not base64")?;
         return Ok((label, Zeroizing::new(der)));
@@ -147,11 +136,22 @@ fn decode(pem: &str) -> Result<(&str, Zeroizing<Vec<u8>>), &'static str> {
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::signature::{
-        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
-        RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
+        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, KeyPair as _,
+        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey,
+        VerificationAlgorithm,
     };
 
     use super::*;
+
+    impl SigningKey {
+        fn public(&self) -> &[u8] {
+            match &self.pair {
+                Pair::Rsa(pair, _) => pair.public_key().as_ref(),
+                Pair::Ec(pair) => pair.public_key().as_ref(),
+                Pair::Ed25519(pair) => pair.public_key().as_ref(),
+            }
+        }
+    }
 
     fn verifier(algorithm: &str) -> &'static dyn VerificationAlgorithm {
         match algorithm {

@@ -1,6 +1,6 @@
 //! Alibaba Cloud IDaaS (EIAM): the agent as an application of an enterprise's identity service.
 //!
-//! [`Idaas`] is the [`Platform`](crate::Platform) of an [`IdentityClient`](crate::IdentityClient), and has the operations of the
+//! [`Idaas`] is the [`Platform`](crate::Platform) of an [`IdentityClient`], and has the operations of the
 //! developer API that a platform has not.
 //!
 //! ```no_run
@@ -21,8 +21,8 @@
 //! ```
 //!
 //! # Users
-//! IDaaS acts for a user in exchange for the access token by which the user called the agent (RFC 8693), so a user must carry it:
-//! `User::from_verified_token` (feature `inbound`, with `TokenVerifier::alibaba_idaas`) or [`User::with_token`](crate::User::with_token). The
+//! IDaaS acts for a user in exchange for the access token by which the user called the agent (RFC 8693), so a user must carry it: verify it
+//! (feature `inbound`: `TokenVerifier::alibaba_idaas`), then `User::from_verified_token(&claims)?.with_token(token)?`. The
 //! tokens that calls of the developer API bear are kept by permission and by the digest of the user's token, and each has only the
 //! permission that its operation needs. For tokens of IDaaS itself the flows `ON_BEHALF_OF` and `USER_FEDERATION` are the same: nobody
 //! is asked. Third parties' tokens are asked for by `USER_FEDERATION`, and may need the user's consent.

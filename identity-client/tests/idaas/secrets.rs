@@ -126,7 +126,7 @@ async fn everything(captured: &Captured) {
         ClientAuthentication::client_secret_post(SecretSource::given("client-secret-1")),
         ClientAuthentication::client_secret_jwt(SecretSource::given("client-secret-1")),
         ClientAuthentication::private_key_jwt(SecretSource::given(pem)),
-        ClientAuthentication::private_key_jwt(SecretSource::given(pem.replace("END", "EDN"))),
+        ClientAuthentication::private_key_jwt(SecretSource::given(pem.replace("END", "TAIL"))),
         ClientAuthentication::open_api(source.clone()),
     ] {
         let server = instance().await;
