@@ -105,10 +105,11 @@ async fn a_certified_provider_accepts_every_assertion_of_ours() -> Result<(), An
     Ok(())
 }
 
+type How = fn(SecretSource) -> ClientAuthentication;
+
 #[tokio::test]
 async fn a_certified_provider_accepts_our_secrets_however_they_are_shown() -> Result<(), Anything> {
     let provider = OpenIdProvider::start(&[]).await?;
-    type How = fn(SecretSource) -> ClientAuthentication;
     let methods: [(&str, &str, How); 3] = [
         ("m2m-basic", "m2m-basic-secret", ClientAuthentication::client_secret_basic),
         ("m2m-post", "m2m-post-secret", ClientAuthentication::client_secret_post),
