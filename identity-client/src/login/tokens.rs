@@ -5,7 +5,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -15,6 +14,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::metadata::{Metadata, SecretIn};
 use crate::{
+    basic::basic,
     clock::Clock,
     credential::AccessToken,
     error::{Error, ErrorKind},
@@ -114,11 +114,7 @@ fn authenticated(client: &Client, metadata: &Metadata, form: Form) -> Result<(Op
     match metadata.takes_secrets {
         Some(SecretIn::Header) => {
             let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-            let pair = Zeroizing::new(format!("{}:{}", encoded(&client.id), encoded(secret.expose_secret())));
-            let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
-            let mut value = HeaderValue::try_from(text.as_str())
-                .map_err(|_| Error::invalid("the client credentials cannot stand in a header"))?;
-            value.set_sensitive(true);
+            let value = basic(&encoded(&client.id), &SecretString::from(encoded(secret.expose_secret())))?;
             Ok((Some(value), form))
         }
         Some(SecretIn::Form) => {
@@ -195,6 +191,7 @@ fn wipe(answer: &mut Map<String, Value>) {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
     use serde_json::json;
 
     use super::*;

@@ -3,6 +3,7 @@
 
 mod application;
 mod chromium;
+mod client_authentication;
 mod front_end;
 mod login;
 mod openid;

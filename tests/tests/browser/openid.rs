@@ -30,6 +30,15 @@ impl OpenIdProvider {
         &self.issuer
     }
 
+    /// Registers another client (RFC 7591), and gives its id.
+    pub(super) async fn register(&self, metadata: &Value) -> Result<String, Anything> {
+        let sent = self.http.post(format!("{}/reg", self.issuer)).json(metadata).send().await?;
+        let (status, answer) = (sent.status(), sent.bytes().await?);
+        let answer: Value = serde_json::from_slice(&answer)?;
+        let id = answer["client_id"].as_str().map(str::to_owned);
+        id.ok_or_else(|| format!("{status}: {}", answer["error_description"]).into())
+    }
+
     /// The client registered there, as AgentBase wants to know it.
     pub(super) fn client(&self) -> Result<OAuth2Client, Anything> {
         let at = |path: &str| format!("{}{path}", self.issuer);
