@@ -156,8 +156,3 @@ pub use retry::RetryPolicy;
 pub use secrecy::SecretString;
 pub use token_source::TokenSource;
 pub use transport::HttpOptions;
-
-/// Compiles the examples of the project's README.
-#[cfg(all(doctest, feature = "agentbase", feature = "macros"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;
