@@ -96,7 +96,15 @@ impl Environment {
         Ok(Some(text))
     }
 
+    #[cfg(any(feature = "agentbase", feature = "agentkit"))]
+    /// When a file was last changed; `None` if there is no such file.
+    pub(crate) fn changed_at(&self, name: &Path) -> Option<std::time::SystemTime> {
+        let data = self.path(name)?.metadata().ok()?;
+        Some(data.modified().unwrap_or(std::time::UNIX_EPOCH))
+    }
+
     /// Whether other accounts of this machine can read a file. Only Unix tells.
+    #[cfg(feature = "agentbase")]
     pub(crate) fn others_can_read(&self, name: &Path) -> bool {
         #[cfg(unix)]
         {

@@ -47,6 +47,7 @@
 //! | feature | default | |
 //! | --- | --- | --- |
 //! | `agentbase` | yes | the platform GreenNode AgentBase |
+//! | `agentkit` | | the platform Volcengine Agent Identity (AgentKit) |
 //! | `agent-identity` | | the platform Alibaba Cloud Agent Identity |
 //! | `macros` | yes | the attributes |
 //! | `rustls-tls` | yes | TLS by rustls with aws-lc-rs and the operating system's roots |
@@ -110,6 +111,8 @@ pub mod __private;
 pub mod agent_identity;
 #[cfg(feature = "agentbase")]
 pub mod agentbase;
+#[cfg(feature = "agentkit")]
+pub mod agentkit;
 
 pub use audit::{AuditSink, Bound, JsonLinesAudit, Outcome, Receipt, Source, TracingAudit};
 pub use binding::{BindingRefusal, Confirmed, Departure, SessionBinding};

@@ -14,6 +14,7 @@ use backon::Retryable as _;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use identity_grammar::is_loopback_host;
+#[cfg(any(test, feature = "agentbase"))]
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tracing::Instrument as _;
 use url::Url;
@@ -124,6 +125,7 @@ impl fmt::Debug for HttpOptions {
 pub(crate) struct Endpoint(Url);
 
 /// Everything that is not unreserved is encoded, so a segment can never leave its place.
+#[cfg(any(test, feature = "agentbase"))]
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 impl Endpoint {
@@ -163,6 +165,7 @@ impl Endpoint {
     }
 
     /// The URL of a path below it; each segment is encoded whole.
+    #[cfg(any(test, feature = "agentbase"))]
     pub(crate) fn at(&self, segments: &[&str]) -> Result<Url, Error> {
         let mut text = self.as_str().to_owned();
         for segment in segments {
@@ -296,6 +299,7 @@ impl Transport {
     }
 
     /// How long a call may take, whatever it is made of.
+    #[cfg(any(feature = "agentbase", feature = "agentkit"))]
     pub(crate) fn deadline(&self) -> Duration {
         self.retry.deadline
     }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::middleware;
-use secrecy::SecretString;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::agentbase::{self, Iam};
-use crate::clock::Clock;
+use crate::agentkit::{self, Platform};
+use crate::clock::{self, Clock};
 use crate::core::{Core, ServiceAccount};
 use crate::emulator::Emulator;
 use crate::error::EmulatorError;
@@ -19,13 +21,26 @@ use crate::human::{Human, HumanScript};
 use crate::listener::{ConnectionControl, LoopbackListener};
 use crate::oauth::{OAuthEngine, OAuthFailure};
 use crate::provider::BuiltInProvider;
-use crate::seed::Seed;
+use crate::seed::{OwnClients, Seed};
 use crate::vault::{Account, State, Vault, VaultError};
 use crate::{environment, gate, overview, random};
 
-/// Names of accounts in the vault.
+/// Names of accounts in the vault; for our own providers the name of their path, too.
 const AGENTBASE: &str = "agentbase";
+const AGENTKIT: &str = "agentkit";
 const PROVIDER: &str = "provider";
+const FEISHU: &str = "feishu";
+/// How long a role session that is there from the start counts.
+const ROLE_SESSION: Duration = Duration::from_secs(3600);
+
+/// A role session that somebody named.
+#[derive(Clone, Debug)]
+struct WantedSession {
+    access_key: String,
+    secret: SecretString,
+    token: SecretString,
+    role: String,
+}
 
 /// Sets up an [`Emulator`]. Every setting has a default.
 #[derive(Debug)]
@@ -36,6 +51,10 @@ pub struct EmulatorBuilder {
     iam_token_lifetime: Duration,
     session_lifetime: Duration,
     account: Option<ServiceAccount>,
+    access_key: Option<ServiceAccount>,
+    role_sessions: Vec<WantedSession>,
+    agentkit_hosts: Vec<String>,
+    start_time: Option<Timestamp>,
     data_dir: Option<PathBuf>,
     key_file: Option<PathBuf>,
     seed: Seed,
@@ -49,6 +68,10 @@ impl Default for EmulatorBuilder {
             iam_token_lifetime: Duration::from_secs(3600),
             session_lifetime: Duration::from_secs(600),
             account: None,
+            access_key: None,
+            role_sessions: Vec::new(),
+            agentkit_hosts: Vec::new(),
+            start_time: None,
             data_dir: None,
             key_file: None,
             seed: Seed::default(),
@@ -69,7 +92,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How long an IAM token counts; 3600 s by default. Told to clients in whole seconds.
+    /// How long an IAM token of AgentBase counts; 3600 s by default. Told to clients in whole seconds.
     pub fn with_iam_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.iam_token_lifetime = lifetime;
         self
@@ -84,6 +107,43 @@ impl EmulatorBuilder {
     /// The service account with which clients get in. By default that of the seed, else that of the data directory, else a random one.
     pub fn with_service_account(mut self, id: impl Into<String>, secret: impl Into<SecretString>) -> Self {
         self.account = Some(ServiceAccount { id: id.into(), secret: secret.into() });
+        self
+    }
+
+    /// The access key with which clients of AgentKit sign. By default that of the seed, else that of the data directory, else a random one.
+    pub fn with_access_key(mut self, id: impl Into<String>, secret: impl Into<SecretString>) -> Self {
+        self.access_key = Some(ServiceAccount { id: id.into(), secret: secret.into() });
+        self
+    }
+
+    /// A session of a role on AgentKit that is there from the start and counts for an hour; see also
+    /// [`Emulator::open_role_session`]. The access key may be that of the account.
+    pub fn with_role_session(
+        mut self,
+        access_key: impl Into<String>,
+        secret_key: impl Into<SecretString>,
+        session_token: impl Into<SecretString>,
+        role: impl Into<String>,
+    ) -> Self {
+        self.role_sessions.push(WantedSession {
+            access_key: access_key.into(),
+            secret: secret_key.into(),
+            token: session_token.into(),
+            role: role.into(),
+        });
+        self
+    }
+
+    /// Lets AgentKit's endpoint be called under this host name, too, for example `open.volcengineapi.com`: for recorded requests, whose
+    /// signature covers the name. Nothing else is served under it.
+    pub fn with_agentkit_host(mut self, host: impl Into<String>) -> Self {
+        self.agentkit_hosts.push(host.into());
+        self
+    }
+
+    /// Sets the emulator's clock to this moment when it starts; it runs on from there. By default it shows the machine's time.
+    pub fn with_start_time(mut self, moment: Timestamp) -> Self {
+        self.start_time = Some(moment);
         self
     }
 
@@ -120,10 +180,19 @@ impl EmulatorBuilder {
         let bind = |source| EmulatorError::Bind { address: self.listen, source };
         let listener = TcpListener::bind(self.listen).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
-        let clock = Clock::default();
+        let clock = self.start_time.map_or_else(Clock::default, Clock::starting_at);
         let origin = format!("http://{address}");
-        let account = self.account.or_else(|| self.seed.account());
-        let (account, provider) = settle(&vault, account, self.seed, &clock, &origin).await?;
+        let wanted = Wanted {
+            agentbase: self.account.or_else(|| self.seed.account()),
+            agentkit: self.access_key.or_else(|| self.seed.access_key()),
+        };
+        let settled = settle(&vault, wanted, self.seed, &clock, &origin).await?;
+        let agentkit = Platform::new(settled.agentkit);
+        let now = clock.now();
+        for session in self.role_sessions {
+            let (token, end) = (session.token.expose_secret(), clock::add(now, ROLE_SESSION));
+            agentkit.access.admit(&session.access_key, session.secret, token, &session.role, end, now);
+        }
         let core = Arc::new(Core {
             origin,
             vault,
@@ -132,11 +201,15 @@ impl EmulatorBuilder {
             counters: crate::counters::Counters::default(),
             recorder: crate::recorder::Recorder::default(),
             faults: crate::faults::Faults::default(),
-            iam: Iam::new(account, self.iam_token_lifetime),
+            iam: Iam::new(settled.agentbase, self.iam_token_lifetime),
             engine: OAuthEngine::new()?,
             refreshing: tokio::sync::Mutex::default(),
-            built_in: provider.registration(),
-            provider,
+            built_in: settled.provider.registration(),
+            provider: settled.provider,
+            agentkit,
+            agentkit_hosts: self.agentkit_hosts,
+            feishu_client: settled.feishu.registration(),
+            feishu: settled.feishu,
             human: HumanScript::new(self.human)?,
             session_lifetime: self.session_lifetime,
             tasks: crate::core::Tasks::default(),
@@ -152,44 +225,83 @@ async fn open_vault(data_dir: Option<PathBuf>, key_file: Option<PathBuf>) -> Res
     Ok(opened.unwrap_or(Err(VaultError::Closed))?)
 }
 
-/// Brings accounts, built-in provider and seed together with what the vault holds, in one change.
+/// Accounts that somebody named.
+struct Wanted {
+    agentbase: Option<ServiceAccount>,
+    agentkit: Option<ServiceAccount>,
+}
+
+/// Accounts and providers as they are from now on.
+struct Settled {
+    agentbase: ServiceAccount,
+    agentkit: ServiceAccount,
+    provider: BuiltInProvider,
+    feishu: BuiltInProvider,
+}
+
+/// Brings accounts, our own providers and seed together with what the vault holds, in one change.
 async fn settle(
     vault: &Vault,
-    wanted: Option<ServiceAccount>,
+    wanted: Wanted,
     seed: Seed,
     clock: &Clock,
     origin: &str,
-) -> Result<(ServiceAccount, BuiltInProvider), EmulatorError> {
-    let base = format!("{origin}/provider").parse();
-    let base = base.map_err(|_| OAuthFailure::InvalidRegistration("the emulator's own address is no URL"))?;
-    let provider_clock = clock.clone();
-    let provider = BuiltInProvider::new(base)?.with_clock(move || provider_clock.now());
+) -> Result<Settled, EmulatorError> {
+    let provider = own_provider(origin, PROVIDER, clock)?;
+    let feishu = own_provider(origin, FEISHU, clock)?.with_feishu_rules();
     let now = clock.now();
     let change = move |state: &mut State| {
-        let kept = state.accounts.get(PROVIDER);
-        let provider = match kept {
-            Some(account) => provider.with_client(&account.id, account.secret.clone()),
-            None => provider,
-        };
-        let built_in = provider.registration();
-        let account = Account { id: built_in.client_id.clone(), secret: built_in.client_secret.clone() };
-        state.accounts.insert(PROVIDER.to_owned(), account);
-        let kept = state.accounts.get(AGENTBASE);
-        let account = wanted
-            .or_else(|| kept.map(|kept| ServiceAccount { id: kept.id.clone(), secret: kept.secret.clone() }))
-            .unwrap_or_else(|| ServiceAccount { id: random::uuid(), secret: random::secret() });
-        let entry = Account { id: account.id.clone(), secret: account.secret.clone() };
-        state.accounts.insert(AGENTBASE.to_owned(), entry);
-        seed.apply(state, &built_in, now)?;
-        Ok::<_, EmulatorError>((account, provider))
+        let (provider, feishu) = (with_kept_client(state, PROVIDER, provider), with_kept_client(state, FEISHU, feishu));
+        let random = || ServiceAccount { id: random::uuid(), secret: random::secret() };
+        let agentbase = account(state, AGENTBASE, wanted.agentbase, random);
+        let access_key = account(state, AGENTKIT, wanted.agentkit, agentkit::new_account);
+        agentkit::prepare(state, now);
+        let own = OwnClients { built_in: provider.registration(), feishu: feishu.registration() };
+        seed.apply(state, &own, now)?;
+        Ok::<_, EmulatorError>(Settled { agentbase, agentkit: access_key, provider, feishu })
     };
     vault.change(change).await
+}
+
+fn own_provider(origin: &str, path: &str, clock: &Clock) -> Result<BuiltInProvider, OAuthFailure> {
+    let base = format!("{origin}/{path}").parse();
+    let base = base.map_err(|_| OAuthFailure::InvalidRegistration("the emulator's own address is no URL"))?;
+    let clock = clock.clone();
+    Ok(BuiltInProvider::new(base)?.with_clock(move || clock.now()))
+}
+
+/// The provider with the client of an earlier run, if there was one.
+fn with_kept_client(state: &mut State, name: &str, provider: BuiltInProvider) -> BuiltInProvider {
+    let provider = match state.accounts.get(name) {
+        Some(account) => provider.with_client(&account.id, account.secret.clone()),
+        None => provider,
+    };
+    let client = provider.registration();
+    state.accounts.insert(name.to_owned(), Account { id: client.client_id, secret: client.client_secret });
+    provider
+}
+
+/// The account that was named, else that of an earlier run, else a new one.
+fn account(
+    state: &mut State,
+    name: &str,
+    wanted: Option<ServiceAccount>,
+    new: impl FnOnce() -> ServiceAccount,
+) -> ServiceAccount {
+    let kept = state.accounts.get(name);
+    let kept = kept.map(|kept| ServiceAccount { id: kept.id.clone(), secret: kept.secret.clone() });
+    let account = wanted.or(kept).unwrap_or_else(new);
+    let entry = Account { id: account.id.clone(), secret: account.secret.clone() };
+    state.accounts.insert(name.to_owned(), entry);
+    account
 }
 
 fn serve(core: Arc<Core>, listener: TcpListener) -> Emulator {
     let router = agentbase::router(&core)
         .merge(overview::router(&core))
+        .merge(agentkit::router(&core))
         .nest("/provider", core.provider.router())
+        .nest("/feishu", core.feishu.router())
         .fallback(agentbase::missing)
         .method_not_allowed_fallback(agentbase::wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&core), gate::pass));

@@ -19,6 +19,12 @@ impl Clock {
         now.checked_add(ahead).unwrap_or(now)
     }
 
+    /// A clock whose hands begin at `start`.
+    pub(crate) fn starting_at(start: Timestamp) -> Self {
+        let ahead = start.duration_since(Timestamp::now()).as_millis();
+        Self { ahead_millis: Arc::new(AtomicI64::new(i64::try_from(ahead).unwrap_or_default())) }
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.ahead_millis.fetch_add(millis, Ordering::Relaxed);

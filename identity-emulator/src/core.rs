@@ -8,12 +8,13 @@ use secrecy::SecretString;
 use tokio::task::JoinSet;
 
 use crate::agentbase::Iam;
+use crate::agentkit::{self, Platform};
 use crate::audit::{AuditEntry, AuditOutcome, AuditTrail};
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::faults::Faults;
 use crate::human::HumanScript;
-use crate::oauth::{OAuthEngine, ProviderRegistration};
+use crate::oauth::{OAuthEngine, OAuthFailure, ProviderRegistration};
 use crate::provider::BuiltInProvider;
 use crate::recorder::Recorder;
 use crate::vault::{Endpoints, Grant, OAuthProvider, Vault};
@@ -33,6 +34,12 @@ pub(crate) struct Core {
     pub(crate) refreshing: tokio::sync::Mutex<()>,
     pub(crate) provider: BuiltInProvider,
     pub(crate) built_in: ProviderRegistration,
+    pub(crate) agentkit: Platform,
+    /// Host names besides loopback under which AgentKit's endpoint may be called.
+    pub(crate) agentkit_hosts: Vec<String>,
+    /// The imitation of Feishu, and its one client.
+    pub(crate) feishu: BuiltInProvider,
+    pub(crate) feishu_client: ProviderRegistration,
     pub(crate) human: HumanScript,
     pub(crate) session_lifetime: Duration,
     pub(crate) tasks: Tasks,
@@ -58,12 +65,41 @@ impl Core {
     pub(crate) fn registration(&self, provider: &OAuthProvider) -> Option<ProviderRegistration> {
         match &provider.endpoints {
             Endpoints::BuiltIn => Some(self.built_in.clone()),
+            // Feishu tells its applications apart: somebody else's client is not replaced by ours.
+            Endpoints::Feishu => Some(ProviderRegistration {
+                client_id: provider.client_id.clone(),
+                client_secret: provider.client_secret.clone(),
+                ..self.feishu_client.clone()
+            }),
             Endpoints::Outside { authorization_url, token_url } => Some(ProviderRegistration {
                 client_id: provider.client_id.clone(),
                 client_secret: provider.client_secret.clone(),
                 authorization_url: authorization_url.parse().ok()?,
                 token_url: token_url.parse().ok()?,
             }),
+        }
+    }
+}
+
+impl Core {
+    /// Registers the callback of AgentKit's vault at our own providers: what an operator does by hand at an outside one.
+    pub(crate) fn allow_own_callback(&self, registration: &ProviderRegistration) -> Result<(), OAuthFailure> {
+        let callback = format!("{}{}", self.origin, agentkit::CALLBACK_PATH).parse();
+        let callback =
+            callback.map_err(|_| OAuthFailure::InvalidRegistration("the emulator's own address is no URL"))?;
+        match self.own(registration) {
+            Some(provider) => provider.allow_redirect_uri(&callback),
+            None => Ok(()),
+        }
+    }
+
+    /// The provider of ours at which this client is registered.
+    pub(crate) fn own(&self, registration: &ProviderRegistration) -> Option<&BuiltInProvider> {
+        let at = |own: &ProviderRegistration| own.authorization_url == registration.authorization_url;
+        match (at(&self.built_in), at(&self.feishu_client)) {
+            (true, _) => Some(&self.provider),
+            (_, true) => Some(&self.feishu),
+            _ => None,
         }
     }
 }

@@ -4,17 +4,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::agentkit;
 use crate::audit::AuditEntry;
 use crate::builder::EmulatorBuilder;
+use crate::clock;
 use crate::core::Core;
 use crate::counters::Counters;
 use crate::error::EmulatorError;
 use crate::faults::Faults;
+use crate::handles::{AgentBaseHandle, AgentKitHandle, ProviderHandle, RoleSession};
 use crate::human::Human;
+use crate::oauth::ProviderRegistration;
 use crate::operation::TOKEN_PATH;
 use crate::recorder::RecordedRequest;
 
@@ -70,12 +73,38 @@ impl Emulator {
     /// The built-in OAuth2 provider, ready to be registered as an outside provider. Its client is the one of
     /// [`ProviderHandle::client_id`]; the callback URL of every provider registered with it is allowed by itself.
     pub fn provider(&self) -> ProviderHandle {
-        let registration = &self.core.built_in;
-        ProviderHandle {
-            authorization_url: registration.authorization_url.to_string(),
-            token_url: registration.token_url.to_string(),
-            client_id: registration.client_id.clone(),
-            client_secret: registration.client_secret.clone(),
+        handle(&self.core.built_in)
+    }
+
+    /// The imitation of Feishu, ready to be registered with vendor 4. Its redirect list holds the callback of AgentKit's vault;
+    /// scopes that are none of Feishu's end on an error page.
+    pub fn feishu(&self) -> ProviderHandle {
+        handle(&self.core.feishu_client)
+    }
+
+    /// What a client of Volcengine Agent Identity (AgentKit) needs.
+    pub fn agentkit(&self) -> AgentKitHandle {
+        let account = &self.core.agentkit.access.account;
+        AgentKitHandle {
+            endpoint: self.core.origin.clone(),
+            callback_url: format!("{}{}", self.core.origin, agentkit::CALLBACK_PATH),
+            access_key: account.id.clone(),
+            secret_key: account.secret.clone(),
+            role_trn: agentkit::default_role(),
+        }
+    }
+
+    /// Opens a session of a role on AgentKit without asking STS: what a function runtime writes into its credential file.
+    /// Whoever signs with it acts as the workload of that name. It counts for `lifetime` by the emulator's clock.
+    pub fn open_role_session(&self, role: &str, lifetime: Duration) -> RoleSession {
+        let now = self.core.clock.now();
+        let expires_at = clock::add(now, lifetime);
+        let issued = self.core.agentkit.access.issue(role, expires_at, now);
+        RoleSession {
+            access_key: issued.access_key,
+            secret_key: issued.secret,
+            session_token: issued.token,
+            expires_at,
         }
     }
 
@@ -125,6 +154,15 @@ impl Emulator {
     }
 }
 
+fn handle(registration: &ProviderRegistration) -> ProviderHandle {
+    ProviderHandle {
+        authorization_url: registration.authorization_url.to_string(),
+        token_url: registration.token_url.to_string(),
+        client_id: registration.client_id.clone(),
+        client_secret: registration.client_secret.clone(),
+    }
+}
+
 impl Drop for Emulator {
     fn drop(&mut self) {
         // Closes idle connections, too, which aborting the accept loop alone would not.
@@ -132,67 +170,5 @@ impl Drop for Emulator {
         self.server.abort();
         self.core.tasks.abort();
         self.core.vault.close();
-    }
-}
-
-/// What a client of GreenNode AgentBase needs to reach the emulator.
-#[derive(Clone, Debug)]
-pub struct AgentBaseHandle {
-    identity_url: String,
-    token_url: String,
-    client_id: String,
-    client_secret: SecretString,
-}
-
-impl AgentBaseHandle {
-    /// Base of the identity API, `http://127.0.0.1:PORT/identity`.
-    pub fn identity_url(&self) -> &str {
-        &self.identity_url
-    }
-
-    /// The IAM token endpoint, `http://127.0.0.1:PORT/accounts-api/v2/auth/token`.
-    pub fn token_url(&self) -> &str {
-        &self.token_url
-    }
-
-    /// Client id of the service account.
-    pub fn client_id(&self) -> &str {
-        &self.client_id
-    }
-
-    /// Client secret of the service account.
-    pub fn client_secret(&self) -> &SecretString {
-        &self.client_secret
-    }
-}
-
-/// The built-in OAuth2 provider, as somebody who registers it sees it.
-#[derive(Clone, Debug)]
-pub struct ProviderHandle {
-    authorization_url: String,
-    token_url: String,
-    client_id: String,
-    client_secret: SecretString,
-}
-
-impl ProviderHandle {
-    /// Where a browser is sent for consent.
-    pub fn authorization_url(&self) -> &str {
-        &self.authorization_url
-    }
-
-    /// Where tokens are fetched.
-    pub fn token_url(&self) -> &str {
-        &self.token_url
-    }
-
-    /// The registered client's id.
-    pub fn client_id(&self) -> &str {
-        &self.client_id
-    }
-
-    /// The registered client's secret.
-    pub fn client_secret(&self) -> &SecretString {
-        &self.client_secret
     }
 }

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, stream};
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 
 use crate::core::Core;
@@ -34,10 +34,10 @@ pub(crate) async fn pass(
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    if !names_loopback(&parts) {
+    if !names_loopback(&parts) && !names_agentkit(&core, &parts) {
         return refusal(StatusCode::MISDIRECTED_REQUEST, "The Host header must name a loopback address");
     }
-    let operation = operation_of(&parts.method, parts.uri.path());
+    let operation = operation_of(&parts.method, &parts.uri);
     let scripted = core.human.is_sender(&parts.headers);
     if !scripted {
         core.counters.add(operation);
@@ -61,11 +61,21 @@ pub(crate) async fn pass(
 
 /// A page elsewhere whose name was made to resolve to loopback must not talk to us through somebody's browser.
 fn names_loopback(parts: &Parts) -> bool {
-    let header = || parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let Some(authority) = parts.uri.authority().map(http::uri::Authority::as_str).or_else(header) else { return false };
-    let host = authority.parse::<http::uri::Authority>().ok();
-    let host = host.as_ref().map(http::uri::Authority::host).unwrap_or_default();
+    let host = host_of(parts);
     host == "localhost" || host == "[::1]" || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Every call of this endpoint is signed, so that nobody's browser can be made to call it.
+fn names_agentkit(core: &Core, parts: &Parts) -> bool {
+    let host = host_of(parts);
+    parts.method == Method::POST && parts.uri.path() == "/" && core.agentkit_hosts.contains(&host)
+}
+
+fn host_of(parts: &Parts) -> String {
+    let header = || parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str).or_else(header);
+    let host = authority.and_then(|authority| authority.parse::<http::uri::Authority>().ok());
+    host.map(|authority| authority.host().to_owned()).unwrap_or_default()
 }
 
 fn refusal(status: StatusCode, message: &str) -> Response {

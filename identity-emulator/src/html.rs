@@ -113,6 +113,12 @@ pub(crate) fn respond(status: StatusCode, page: &Page<'_>) -> Response {
     (status, headers, document.0).into_response()
 }
 
+/// A page that says something and asks for nothing.
+pub(crate) fn message(status: StatusCode, title: &str, text: &str) -> Response {
+    let main = Markup::new("<p>").text(text).raw("</p>\n");
+    respond(status, &Page { title, main, width: Width::Column, forms: None })
+}
+
 /// The sources of `form-action` for a form of ours after which the browser goes to `next`.
 ///
 /// Chromium checks `form-action` on every redirect after a form, not only on the first one, and what is at `next` may send

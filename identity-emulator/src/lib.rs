@@ -6,7 +6,9 @@
 //! [`RecordedRequest`] and [`AuditEntry`]. [`oauth`] and [`provider`] are the OAuth2 engine and the built-in provider on their own.
 
 mod agentbase;
+mod agentkit;
 mod audit;
+mod bounded;
 mod builder;
 mod clock;
 mod core;
@@ -16,6 +18,7 @@ mod environment;
 mod error;
 mod faults;
 mod gate;
+mod handles;
 mod html;
 mod human;
 mod listener;
@@ -25,15 +28,19 @@ mod overview;
 pub mod provider;
 mod random;
 mod recorder;
+mod returning;
 mod seed;
+mod tokens;
+mod trouble;
 mod vault;
 
 pub use audit::{AuditEntry, AuditOutcome};
 pub use builder::EmulatorBuilder;
 pub use counters::Counters;
-pub use emulator::{AgentBaseHandle, Emulator, ProviderHandle};
+pub use emulator::Emulator;
 pub use error::EmulatorError;
 pub use faults::{Fault, Faults};
+pub use handles::{AgentBaseHandle, AgentKitHandle, ProviderHandle, RoleSession};
 pub use human::{Human, ParseHumanError};
 pub use recorder::{RecordedBody, RecordedRequest};
 pub use seed::{Seed, SeedError};

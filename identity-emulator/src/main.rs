@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use identity_emulator::{Emulator, EmulatorError, Human, Seed};
+use identity_emulator::{Emulator, EmulatorError, Human, ProviderHandle, Seed};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -98,7 +98,7 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
 
 /// The one place where secrets are shown: the service account exists to be given to a client.
 fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
-    let (agentbase, provider) = (emulator.agentbase(), emulator.provider());
+    let (agentbase, agentkit, provider) = (emulator.agentbase(), emulator.agentkit(), emulator.provider());
     let mut output = io::stdout().lock();
     if as_json {
         let line = json!({
@@ -108,26 +108,50 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
                 "client_id": agentbase.client_id(),
                 "client_secret": agentbase.client_secret().expose_secret(),
             },
-            "provider": {
-                "authorization_url": provider.authorization_url(),
-                "token_url": provider.token_url(),
-                "client_id": provider.client_id(),
-                "client_secret": provider.client_secret().expose_secret(),
+            "agentkit": {
+                "endpoint": agentkit.endpoint(),
+                "region": agentkit.region(),
+                "callback_url": agentkit.callback_url(),
+                "access_key": agentkit.access_key(),
+                "secret_key": agentkit.secret_key().expose_secret(),
+                "role_trn": agentkit.role_trn(),
             },
+            "provider": described(&provider),
+            "feishu": described(&emulator.feishu()),
         });
         writeln!(output, "{line}")?;
     } else {
         writeln!(output, "GreenNode AgentBase is emulated at {}", agentbase.identity_url())?;
         writeln!(output, "IAM tokens come from {}", agentbase.token_url())?;
+        writeln!(output, "Volcengine Agent Identity (AgentKit) is emulated at {}", agentkit.endpoint())?;
         writeln!(output, "A built-in OAuth2 provider is at {}", provider.authorization_url())?;
+        writeln!(output, "An imitation of Feishu is at {}", emulator.feishu().authorization_url())?;
         writeln!(output, "What it holds and what has happened is shown at {}", emulator.overview_url())?;
         writeln!(output)?;
         writeln!(output, "export GREENNODE_CLIENT_ID={}", quoted(agentbase.client_id()))?;
         writeln!(output, "export GREENNODE_CLIENT_SECRET={}", quoted(agentbase.client_secret().expose_secret()))?;
         writeln!(output, "export GREENNODE_IDENTITY_ENDPOINT={}", quoted(agentbase.identity_url()))?;
         writeln!(output, "export GREENNODE_IAM_TOKEN_ENDPOINT={}", quoted(agentbase.token_url()))?;
+        let host = agentkit.endpoint().trim_start_matches("http://");
+        writeln!(output)?;
+        writeln!(output, "export VOLCENGINE_ACCESS_KEY={}", quoted(agentkit.access_key()))?;
+        writeln!(output, "export VOLCENGINE_SECRET_KEY={}", quoted(agentkit.secret_key().expose_secret()))?;
+        writeln!(output, "export RUNTIME_IAM_ROLE_TRN={}", quoted(agentkit.role_trn()))?;
+        writeln!(output, "export VEIDENTITY_REGION={}", quoted(agentkit.region()))?;
+        writeln!(output, "export VEIDENTITY_ENDPOINT={}", quoted(agentkit.endpoint()))?;
+        writeln!(output, "export IDENTITY_OPENAPI_HOST={}", quoted(host))?;
+        writeln!(output, "export IDENTITY_OPENAPI_SCHEME='http'")?;
     }
     output.flush()
+}
+
+fn described(provider: &ProviderHandle) -> serde_json::Value {
+    json!({
+        "authorization_url": provider.authorization_url(),
+        "token_url": provider.token_url(),
+        "client_id": provider.client_id(),
+        "client_secret": provider.client_secret().expose_secret(),
+    })
 }
 
 /// A word that a shell reads back as it is.

@@ -1,12 +1,15 @@
-//! Which operation a request is, by the names of contract section 5.
+//! Which operation a request is, by the names that the vendors' packages use.
 
-use http::Method;
+use http::{Method, Uri};
+
+use crate::agentkit;
 
 /// Path of the IAM token endpoint, version 2.
 pub(crate) const TOKEN_PATH: &str = "/accounts-api/v2/auth/token";
 
 /// The operation, or `"unknown"`.
-pub(crate) fn operation_of(method: &Method, path: &str) -> &'static str {
+pub(crate) fn operation_of(method: &Method, uri: &Uri) -> &'static str {
+    let path = uri.path();
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match segments.as_slice() {
         ["identity", "api", "v1", rest @ ..] => api(method.as_str(), rest),
@@ -14,7 +17,13 @@ pub(crate) fn operation_of(method: &Method, path: &str) -> &'static str {
         ["accounts-api", "v1" | "v2", "auth", "token"] if method == Method::POST => "iam_token",
         ["provider", "token"] if method == Method::POST => "provider_token",
         ["provider", ..] => "provider",
+        ["feishu", "token"] if method == Method::POST => "feishu_token",
+        ["feishu", ..] => "feishu",
+        ["userpool", ..] => "user_pool",
+        ["workloadpool", ..] => "workload_pool",
+        ["api", "v1", "oauth2callback"] => "vault_callback",
         [""] if method == Method::GET => "overview",
+        [""] if method == Method::POST => agentkit::operation(uri.query()),
         _ => "unknown",
     }
 }

@@ -149,6 +149,13 @@ impl Settings {
     }
 }
 
+/// Whether anything in an environment is meant for this platform.
+pub(crate) fn is_configured(environment: &Environment) -> bool {
+    let variables =
+        [CLIENT_ID.variable, CLIENT_SECRET.variable, AGENT_IDENTITY.variable, IDENTITY_VARIABLE, IAM_VARIABLE];
+    variables.iter().any(|name| environment.get(name) != Ok(None)) || environment.changed_at(Path::new(FILE)).is_some()
+}
+
 struct Places<'a> {
     environment: Option<&'a Environment>,
     /// Read at the first question.

@@ -4,32 +4,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY};
 
 use super::error::ApiError;
-use super::{html, oauth2, sessions, tokens};
+use super::oauth2;
 use crate::audit::AuditOutcome;
 use crate::core::Core;
+use crate::html::message;
 use crate::random;
+use crate::returning::{Verdict, dead_link, landing, redirect};
+use crate::tokens;
 use crate::vault::{Asks, Session, SessionStatus, TokenKey};
-
-/// A redirect that leaves no trace of the URL it came from.
-pub(super) fn redirect(location: &str) -> Response {
-    (StatusCode::FOUND, [(LOCATION, location), (CACHE_CONTROL, "no-store"), (REFERRER_POLICY, "no-referrer")])
-        .into_response()
-}
-
-/// A page for a link that leads nowhere, whatever the reason: telling used from unknown would help only a guesser.
-pub(super) fn dead_link() -> Response {
-    let text = "This link is unknown, was used already, or has expired. Go back to the application and start again.";
-    html::message(StatusCode::NOT_FOUND, "Nothing to do here", text)
-}
 
 /// A page for what went wrong on the way.
 pub(super) fn failed(error: &ApiError) -> Response {
-    html::message(error.status, "This did not work", &error.message)
+    message(error.status, "This did not work", &error.message)
 }
 
 /// `GET /oauth2/authorize?sessionId=…`: sends the browser to the provider. A second visit starts afresh and ends the first.
@@ -61,29 +51,6 @@ async fn set_out(core: &Core, id: &str) -> Result<String, ApiError> {
     });
     change.await?;
     Ok(start.url.into())
-}
-
-/// What the provider sent the browser back with.
-enum Verdict {
-    Code(String),
-    Refused(String),
-}
-
-impl Verdict {
-    fn read(query: &HashMap<String, String>) -> Option<Self> {
-        let value = |name: &str| query.get(name).filter(|value| !value.is_empty());
-        // With an error no code counts: RFC 6749 section 4.1.2.1.
-        match value("error") {
-            Some(error) => Some(Self::Refused(refusal_code(error))),
-            None => value("code").cloned().map(Self::Code),
-        }
-    }
-}
-
-/// The provider's error code if it has the form of one.
-fn refusal_code(error: &str) -> String {
-    let plain = error.len() <= 64 && error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    if plain { error.to_owned() } else { "access_denied".to_owned() }
 }
 
 /// `GET /oauth2/callback/{provider_id}`: the browser comes back. Its `state` works once.
@@ -125,7 +92,7 @@ async fn land(core: &Core, session: &Session, verdict: Verdict) -> Result<String
             core.vault.change(move |vault| Ok::<_, ApiError>(vault.finish_session(&id, SessionStatus::Failed, now)?));
         change.await?;
     }
-    Ok(sessions::landing(session, refusal.as_deref()))
+    Ok(landing(session, refusal.as_deref()))
 }
 
 /// Exchanges the code and completes the session, both in one change of the vault.

@@ -10,6 +10,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::oauth::OAuthFailure;
+use crate::trouble::Trouble;
 use crate::vault::{Refusal, Thing, VaultError};
 
 /// A refusal with a message that names what was wrong and never repeats a value.
@@ -41,7 +42,7 @@ impl From<Refusal> for ApiError {
             Refusal::Missing(Thing::Identity) => (StatusCode::NOT_FOUND, "Agent identity not found"),
             Refusal::Missing(Thing::Provider) => (StatusCode::NOT_FOUND, "Provider not found"),
             Refusal::Missing(Thing::Session) => (StatusCode::NOT_FOUND, "session not found"),
-            Refusal::Missing(Thing::Credential) => (StatusCode::NOT_FOUND, "credential not found"),
+            Refusal::Missing(_) => (StatusCode::NOT_FOUND, "credential not found"),
             Refusal::Exists(Thing::Identity) => {
                 (StatusCode::CONFLICT, "An agent identity with this name already exists")
             }
@@ -69,5 +70,19 @@ impl From<OAuthFailure> for ApiError {
             _ => StatusCode::BAD_GATEWAY,
         };
         Self::new(status, failure.to_string())
+    }
+}
+
+impl From<Trouble> for ApiError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Refused(refusal) => refusal.into(),
+            Trouble::Unstored(error) => error.into(),
+            Trouble::OAuth(failure) => failure.into(),
+            Trouble::Unusable => {
+                let text = "The provider's registered URLs cannot be used; update the provider";
+                Self::new(StatusCode::BAD_GATEWAY, text)
+            }
+        }
     }
 }

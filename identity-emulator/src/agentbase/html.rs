@@ -5,12 +5,6 @@ use http::StatusCode;
 
 use crate::html::{Markup, Page, Width, respond};
 
-/// A page that says something and asks for nothing.
-pub(super) fn message(status: StatusCode, title: &str, text: &str) -> Response {
-    let main = Markup::new("<p>").text(text).raw("</p>\n");
-    respond(status, &Page { title, main, width: Width::Column, forms: None })
-}
-
 /// The form on which a person enters an API key, or declines.
 pub(super) struct KeyForm<'a> {
     pub(super) agent: &'a str,

@@ -13,14 +13,15 @@ use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
-use super::consent::{dead_link, failed, redirect};
+use super::consent::failed;
+use super::delegated;
 use super::error::ApiError;
 use super::html::KeyForm;
 use super::validation::{Fields, length};
-use super::{delegated, sessions};
 use crate::core::Core;
 use crate::html;
 use crate::random;
+use crate::returning::{dead_link, landing, redirect};
 use crate::vault::Session;
 
 const CSRF_COOKIE: &str = "identity_emulator_csrf";
@@ -86,7 +87,7 @@ pub(super) async fn submit(
     let state = query.get("state").cloned().filter(|state| !state.is_empty());
     let state = state.ok_or_else(|| ApiError::invalid("state", "is required"))?;
     let session = delegated::complete(&core, provider_id, state, key).await?;
-    let answer = json!({ "success": true, "message": "authorized", "redirectUrl": sessions::landing(&session, None) });
+    let answer = json!({ "success": true, "message": "authorized", "redirectUrl": landing(&session, None) });
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
@@ -101,9 +102,9 @@ async fn submit_form(core: &Core, provider_id: String, headers: &HeaderMap, body
     }
     let key = key.trim().to_owned();
     let outcome = match decision.as_str() {
-        "deny" => delegated::refuse(core, provider_id, state)
-            .await
-            .map(|session| sessions::landing(&session, Some("access_denied"))),
+        "deny" => {
+            delegated::refuse(core, provider_id, state).await.map(|session| landing(&session, Some("access_denied")))
+        }
         _ if key.is_empty() || key.chars().count() > LONGEST_KEY => {
             let vault = core.vault.read();
             return match vault.session_by_state(&provider_id, &state, core.clock.now()) {
@@ -113,7 +114,7 @@ async fn submit_form(core: &Core, provider_id: String, headers: &HeaderMap, body
         }
         _ => {
             let completed = delegated::complete(core, provider_id, state, SecretString::from(key)).await;
-            completed.map(|session| sessions::landing(&session, None))
+            completed.map(|session| landing(&session, None))
         }
     };
     match outcome {

@@ -13,7 +13,6 @@ mod key_form;
 mod oauth2;
 mod pages;
 mod sessions;
-mod tokens;
 mod types;
 mod validation;
 

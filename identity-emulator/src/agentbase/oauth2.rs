@@ -14,12 +14,14 @@ use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::pages::PageQuery;
+use super::sessions;
 use super::types::{OAuthProviderBody, callback_url};
 use super::validation::{Fields, UNBOUNDED, length};
-use super::{sessions, tokens};
 use crate::audit::AuditOutcome;
 use crate::core::Core;
 use crate::oauth::ProviderRegistration;
+use crate::tokens;
+use crate::trouble::Trouble;
 use crate::vault::{Asks, Endpoints, Grant, OAuthProvider, SessionStatus};
 
 fn outside(fields: &mut Fields) -> Result<Endpoints, ApiError> {
@@ -89,9 +91,7 @@ pub(super) async fn delete(State(core): State<Arc<Core>>, Path(name): Path<Strin
 
 /// The provider's registration; one that cannot be used is the platform's fault, not the caller's.
 pub(super) fn registration(core: &Core, provider: &OAuthProvider) -> Result<ProviderRegistration, ApiError> {
-    core.registration(provider).ok_or_else(|| {
-        ApiError::new(StatusCode::BAD_GATEWAY, "The provider's registered URLs cannot be used; update the provider")
-    })
+    core.registration(provider).ok_or_else(|| Trouble::Unusable.into())
 }
 
 /// A token for the agent itself, fetched anew from the provider each time.

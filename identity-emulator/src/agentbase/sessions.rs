@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use url::Url;
-
 use super::error::ApiError;
 use crate::clock;
 use crate::core::Core;
 use crate::random;
+use crate::returning::is_safe;
 use crate::vault::{Asks, Grant, Identity, Session, SessionStatus};
-
-/// Schemes to which a browser must never be sent: they run or show what the URL itself carries.
-const NEVER: [&str; 6] = ["javascript", "data", "vbscript", "file", "blob", "about"];
 
 /// The return URL must be one of the identity's, to the letter: the matching rule is not documented (contract section 14), so the
 /// strictest is emulated.
@@ -19,8 +15,7 @@ pub(super) fn check_return_url(identity: &Identity, return_url: &str) -> Result<
     if !identity.return_urls.iter().any(|allowed| allowed == return_url) {
         return Err(ApiError::invalid("returnUrl", "is not among the identity's allowedReturnUrls"));
     }
-    let safe = Url::parse(return_url).is_ok_and(|url| !NEVER.contains(&url.scheme()));
-    if safe {
+    if is_safe(return_url) {
         Ok(())
     } else {
         Err(ApiError::invalid("returnUrl", "must be an absolute URL that a browser can be sent to"))
@@ -44,6 +39,8 @@ pub(super) async fn open(
         // A consent gets its state when the browser sets out for the provider.
         state: matches!(asks, Asks::Key).then(random::secret),
         asks,
+        setting_out: None,
+        held: None,
         status: SessionStatus::Open,
         created_at: now,
         expires_at: clock::add(now, core.session_lifetime),
@@ -60,25 +57,6 @@ pub(super) fn status_text(status: SessionStatus) -> &'static str {
         SessionStatus::Completed => "COMPLETED",
         SessionStatus::Failed => "FAILED",
     }
-}
-
-/// Where the browser lands: the return URL with the application's own state and, after a failure, an error code in the
-/// manner of RFC 6749 section 4.1.2.1. How the platform hands `customState` back is not documented (contract section 14).
-pub(super) fn landing(session: &Session, error: Option<&str>) -> String {
-    let Ok(mut url) = Url::parse(&session.return_url) else { return session.return_url.clone() };
-    if session.custom_state.is_none() && error.is_none() {
-        return session.return_url.clone();
-    }
-    {
-        let mut query = url.query_pairs_mut();
-        if let Some(error) = error {
-            query.append_pair("error", error);
-        }
-        if let Some(state) = &session.custom_state {
-            query.append_pair("state", state);
-        }
-    }
-    url.into()
 }
 
 #[cfg(test)]
@@ -115,27 +93,5 @@ mod tests {
             let error = check_return_url(&identity, bad).unwrap_err();
             assert!(error.message.starts_with("returnUrl: "), "{bad}");
         }
-    }
-
-    #[test]
-    fn the_landing_keeps_the_query_and_adds_state_and_error() {
-        let mut session = Session {
-            id: random::uuid(),
-            grant: Grant { identity: String::new(), provider_id: String::new(), user: String::new() },
-            return_url: "https://app.example.com/callback?x=1".to_owned(),
-            custom_state: None,
-            state: None,
-            asks: Asks::Key,
-            status: SessionStatus::Open,
-            created_at: Timestamp::UNIX_EPOCH,
-            expires_at: Timestamp::UNIX_EPOCH,
-        };
-        assert_eq!(landing(&session, None), "https://app.example.com/callback?x=1");
-        session.custom_state = Some("a b&c".to_owned());
-        assert_eq!(landing(&session, None), "https://app.example.com/callback?x=1&state=a+b%26c");
-        assert_eq!(
-            landing(&session, Some("access_denied")),
-            "https://app.example.com/callback?x=1&error=access_denied&state=a+b%26c"
-        );
     }
 }

@@ -76,7 +76,7 @@ impl OAuthProviderBody {
     pub(super) fn new(core: &Core, provider: &OAuthProvider) -> Self {
         let built_in = &core.built_in;
         let (client_id, authorization_url, token_url) = match &provider.endpoints {
-            Endpoints::BuiltIn => {
+            Endpoints::BuiltIn | Endpoints::Feishu => {
                 (&built_in.client_id, built_in.authorization_url.as_str(), built_in.token_url.as_str())
             }
             Endpoints::Outside { authorization_url, token_url } => {

@@ -37,7 +37,8 @@ pub(super) async fn walk(
     for _ in 0..STEPS {
         let response = request.send().await.map_err(|_| "a page did not answer")?;
         if url.as_str().starts_with(callback) {
-            return if response.status().is_redirection() { Ok(()) } else { Err("the callback was refused") };
+            let arrived = response.status().is_redirection() || response.status().is_success();
+            return if arrived { Ok(()) } else { Err("the callback was refused") };
         }
         if response.status().is_redirection() {
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());

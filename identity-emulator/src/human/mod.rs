@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 
 use crate::agentbase;
+use crate::agentkit::{CALLBACK_PATH, person};
 use crate::core::Core;
 use crate::error::EmulatorError;
 use crate::random;
@@ -213,13 +214,17 @@ async fn act(core: &Arc<Core>, session_id: &str, approve: bool) -> Result<(), &'
         Asks::Consent { .. } => {
             let provider = core.vault.read().oauth_provider_by_id(&provider_id).cloned();
             let registration = provider.ok().and_then(|provider| core.registration(&provider));
-            if registration.is_none_or(|registration| registration.authorization_url != core.built_in.authorization_url)
-            {
+            if registration.is_none_or(|registration| core.own(&registration).is_none()) {
                 return Err("only consent at the built-in provider can be scripted");
             }
-            let start = format!("{}/oauth2/authorize?sessionId={session_id}", core.identity_url());
-            let callback = format!("{}/oauth2/callback/", core.identity_url());
-            browser::walk(&core.human.browser, &start, &callback, &session.grant.user, approve).await
+            let (start, callback) = match &session.setting_out {
+                Some(start) => (start.url.expose_secret().to_owned(), format!("{}{CALLBACK_PATH}", core.origin)),
+                None => (
+                    format!("{}/oauth2/authorize?sessionId={session_id}", core.identity_url()),
+                    format!("{}/oauth2/callback/", core.identity_url()),
+                ),
+            };
+            browser::walk(&core.human.browser, &start, &callback, person(&session.grant.user), approve).await
         }
     }
 }

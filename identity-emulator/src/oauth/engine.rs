@@ -135,6 +135,30 @@ impl OAuthEngine {
         Ok(granted)
     }
 
+    /// Where the provider whose discovery document this is wants browsers and token requests.
+    ///
+    /// # Errors
+    /// [`OAuthFailure::Unreachable`] and [`OAuthFailure::BadAnswer`].
+    pub(crate) async fn discover(&self, document: &Url) -> Result<(Url, Url), OAuthFailure> {
+        let client = if document.scheme() == "https" { self.outside().await? } else { &self.loopback };
+        let accept = HeaderValue::from_static("application/json");
+        let response = client.get(document.clone()).header(ACCEPT, accept).send().await;
+        let response = response.map_err(|error| unreachable(&error))?;
+        if !response.status().is_success() {
+            return Err(OAuthFailure::BadAnswer("the discovery document is not there"));
+        }
+        let body = read_body(response, self.limits.body).await?;
+        let named: serde_json::Value =
+            serde_json::from_slice(&body).map_err(|_| OAuthFailure::BadAnswer("the discovery document is not JSON"))?;
+        let endpoint = |name: &str| {
+            let url = named.get(name)?.as_str()?.parse().ok()?;
+            super::is_usable(&url).then_some(url)
+        };
+        endpoint("authorization_endpoint")
+            .zip(endpoint("token_endpoint"))
+            .ok_or(OAuthFailure::BadAnswer("the discovery document names no usable endpoints"))
+    }
+
     async fn ask(
         &self,
         registration: &ProviderRegistration,

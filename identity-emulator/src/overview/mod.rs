@@ -2,6 +2,7 @@
 //!
 //! Nothing that lets somebody act is on the page either: no session id, no `state`, no authorization URL.
 
+mod pooled;
 mod sections;
 mod shown;
 mod table;
@@ -31,6 +32,10 @@ async fn show(State(core): State<Arc<Core>>) -> Response {
         .join(&sections::key_providers(&vault))
         .join(&sections::user_key_providers(&vault))
         .join(&sections::oauth_providers(&core, &vault))
+        .join(&pooled::workloads(&vault))
+        .join(&pooled::keys(&vault))
+        .join(&pooled::providers(&core, &vault))
+        .join(&pooled::user_pools(&vault))
         .join(&sections::sessions(&vault, now))
         .join(&sections::audit(&core, &vault))
         .join(&sections::requests(&core));

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use super::shown;
 use super::table::{MOST, Section, cell, code, newest};
 use crate::agentbase::callback_url;
+use crate::agentkit::person;
 use crate::audit::AuditOutcome;
 use crate::core::Core;
 use crate::html::Markup;
 use crate::operation::TOKEN_PATH;
 use crate::vault::{Asks, Session, SessionStatus, State};
 
-const NEWEST: &str = "newest first";
+pub(super) const NEWEST: &str = "newest first";
 
 /// Where clients go, and as whom.
 pub(super) fn endpoints(core: &Core) -> Markup {
@@ -24,6 +25,10 @@ pub(super) fn endpoints(core: &Core) -> Markup {
         ("Service account", core.iam.account.id.as_str()),
         ("Identity API", &core.identity_url()),
         ("IAM tokens", &token_url),
+        ("AgentKit: endpoint", core.origin.as_str()),
+        ("AgentKit: access key", core.agentkit.access.account.id.as_str()),
+        ("Imitation of Feishu: client id", core.feishu_client.client_id.as_str()),
+        ("Imitation of Feishu: consent", core.feishu_client.authorization_url.as_str()),
         ("Built-in provider: client id", &built_in.client_id),
         ("Built-in provider: consent", built_in.authorization_url.as_str()),
         ("Built-in provider: tokens", built_in.token_url.as_str()),
@@ -54,7 +59,7 @@ pub(super) fn identities(vault: &State) -> Markup {
     section.render(NEWEST, &items.iter().map(row).collect::<Vec<_>>(), total)
 }
 
-fn return_urls(urls: &[String]) -> Markup {
+pub(super) fn return_urls(urls: &[String]) -> Markup {
     if urls.is_empty() {
         return cell("none: no user can be asked for consent");
     }
@@ -125,7 +130,7 @@ pub(super) fn oauth_providers(core: &Core, vault: &State) -> Markup {
     section.render(NEWEST, &rows.collect::<Vec<_>>(), total)
 }
 
-fn listed(urls: &[(&'static str, String)]) -> Markup {
+pub(super) fn listed(urls: &[(&'static str, String)]) -> Markup {
     let item = |list: Markup, (what, url): &(&'static str, String)| {
         list.raw("<li>").raw(what).raw(": ").join(&code(url)).raw("</li>")
     };
@@ -148,7 +153,7 @@ pub(super) fn sessions(vault: &State, now: Timestamp) -> Markup {
             Markup::new("<span class=\"age\">").text(shown::age(item.created_at, now)).raw(" ago</span>"),
             code(shown::line(&item.grant.identity)),
             code(shown::line(named(&names, &item.grant.provider_id))),
-            cell(shown::line(&item.grant.user)),
+            cell(shown::line(person(&item.grant.user))),
             cell(match item.asks {
                 Asks::Key => "API key",
                 Asks::Consent { .. } => "consent",
@@ -222,7 +227,8 @@ fn optional(text: Option<&str>) -> Markup {
 fn provider_names(vault: &State) -> BTreeMap<&str, &str> {
     let keys = vault.user_key_providers.values().map(|item| (item.id.as_str(), item.name.as_str()));
     let oauth = vault.oauth_providers.values().map(|item| (item.id.as_str(), item.name.as_str()));
-    keys.chain(oauth).collect()
+    let pooled = vault.pooled.providers.values().map(|item| (item.provider.id.as_str(), item.provider.name.as_str()));
+    keys.chain(oauth).chain(pooled).collect()
 }
 
 fn named<'a>(names: &BTreeMap<&str, &'a str>, provider: &'a str) -> &'a str {

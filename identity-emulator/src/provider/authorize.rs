@@ -1,5 +1,7 @@
 //! `GET /authorize` shows the consent page, `POST /authorize` takes the person's decision.
 
+use std::borrow::Cow;
+
 use axum::{
     body::Bytes,
     extract::{OriginalUri, RawQuery, State},
@@ -22,7 +24,7 @@ const START_AGAIN: &str = "Go back to the application and start again.";
 /// What stands in the way of a consent page.
 enum Obstacle {
     /// The client or its redirect URI is not known: nobody may be sent anywhere.
-    Page(&'static str),
+    Page(Cow<'static, str>),
     /// The client hears of it (RFC 6749 section 4.1.2.1).
     Redirect { redirect_uri: String, state: Option<String>, code: &'static str, description: &'static str },
 }
@@ -38,7 +40,7 @@ pub(super) async fn show(
     }
     match validated(&provider, query.as_deref().unwrap_or_default()) {
         Ok(interaction) => consent(&provider, &interaction, None),
-        Err(Obstacle::Page(what)) => bad_request(&provider, what),
+        Err(Obstacle::Page(what)) => bad_request(&provider, &what),
         Err(Obstacle::Redirect { redirect_uri, state, code, description }) => {
             let answer = [("error", code), ("error_description", description)];
             redirect(&provider, &redirect_uri, state.as_deref(), &answer)
@@ -48,31 +50,30 @@ pub(super) async fn show(
 
 fn validated(provider: &BuiltInProvider, query: &str) -> Result<Interaction, Obstacle> {
     if query.len() > LONGEST_QUERY {
-        return Err(Obstacle::Page("The request is longer than 8 KiB."));
+        return Err(Obstacle::Page("The request is longer than 8 KiB.".into()));
     }
     let parameters = Parameters::parse(query.as_bytes());
     if parameters.get("client_id").ok().flatten() != Some(&provider.client_id) {
-        return Err(Obstacle::Page("The application that sent you here is not registered with this provider."));
+        let what = "The application that sent you here is not registered with this provider.";
+        return Err(Obstacle::Page(what.into()));
     }
-    let unregistered = Obstacle::Page("The address to return to is not registered for this application.");
+    let unregistered = Obstacle::Page(provider.dialect.redirect_complaint().into());
     let Ok(Some(redirect_uri)) = parameters.get("redirect_uri") else { return Err(unregistered) };
     if !provider.store().redirect_uris.contains(redirect_uri) {
         return Err(unregistered);
     }
     let state = parameters.get("state").ok().flatten().map(str::to_owned);
-    request(&parameters)
-        .map(|(scopes, challenge)| Interaction {
-            redirect_uri: redirect_uri.to_owned(),
-            state: state.clone(),
-            scopes,
-            challenge,
-        })
-        .map_err(|(code, description)| Obstacle::Redirect {
-            redirect_uri: redirect_uri.to_owned(),
-            state,
-            code,
-            description,
-        })
+    let nonce = parameters.get("nonce").ok().flatten().map(str::to_owned);
+    let (scopes, challenge) = request(provider, &parameters).map_err(|(code, description)| Obstacle::Redirect {
+        redirect_uri: redirect_uri.to_owned(),
+        state: state.clone(),
+        code,
+        description,
+    })?;
+    if let Some(complaint) = provider.dialect.scope_complaint(&scopes) {
+        return Err(Obstacle::Page(complaint.into()));
+    }
+    Ok(Interaction { redirect_uri: redirect_uri.to_owned(), state, scopes, challenge, nonce })
 }
 
 type Error = (&'static str, &'static str);
@@ -80,7 +81,7 @@ type Error = (&'static str, &'static str);
 const REPEATED: Error = ("invalid_request", "a parameter is repeated");
 
 /// The scopes and the challenge, once client and redirect URI are known.
-fn request(parameters: &Parameters) -> Result<(Vec<String>, String), Error> {
+fn request(provider: &BuiltInProvider, parameters: &Parameters) -> Result<(Vec<String>, Option<String>), Error> {
     let get = |name| parameters.get(name).map_err(|Repeated| REPEATED);
     get("state")?;
     match get("response_type")? {
@@ -97,14 +98,25 @@ fn request(parameters: &Parameters) -> Result<(Vec<String>, String), Error> {
     if get("request_uri")?.is_some() {
         return Err(("request_uri_not_supported", "request objects are not served"));
     }
-    if get("code_challenge_method")? != Some("S256") {
+    let challenge = challenge(provider, parameters)?;
+    let scopes = scopes_of(get("scope")?).ok_or(("invalid_scope", "scope is not a list of scope tokens"))?;
+    Ok((scopes, challenge))
+}
+
+/// The challenge of PKCE; `None` only where nobody has to have one.
+fn challenge(provider: &BuiltInProvider, parameters: &Parameters) -> Result<Option<String>, Error> {
+    let get = |name| parameters.get(name).map_err(|Repeated| REPEATED);
+    let (method, challenge) = (get("code_challenge_method")?, get("code_challenge")?);
+    if method.is_none() && challenge.is_none() && !provider.dialect.requires_pkce() {
+        return Ok(None);
+    }
+    if method != Some("S256") {
         return Err(("invalid_request", "PKCE with code_challenge_method=S256 is required"));
     }
     let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let challenge = get("code_challenge")?.filter(|text| text.len() == 43 && text.bytes().all(is_base64url));
+    let challenge = challenge.filter(|text| text.len() == 43 && text.bytes().all(is_base64url));
     let challenge = challenge.ok_or(("invalid_request", "code_challenge is missing or not a SHA-256 in base64url"))?;
-    let scopes = scopes_of(get("scope")?).ok_or(("invalid_scope", "scope is not a list of scope tokens"))?;
-    Ok((scopes, challenge.to_owned()))
+    Ok(Some(challenge.to_owned()))
 }
 
 /// The page, bound to this browser by a cookie of its own: two tabs do not disturb each other.
@@ -118,7 +130,7 @@ fn consent(provider: &BuiltInProvider, interaction: &Interaction, complaint: Opt
         scopes: &interaction.scopes,
         redirect_uri: &redirect_uri,
         interaction: id.expose_secret(),
-        action: &provider.path("authorize"),
+        action: &provider.form_action(),
         style: &provider.path("style.css"),
         complaint,
     }

@@ -8,8 +8,8 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::BuiltInProvider;
-use super::bounded::digest;
 use super::parameters::{Parameters, Repeated};
+use crate::bounded::digest;
 
 /// Why the client is not known to be ours.
 #[derive(Debug, PartialEq, Eq)]

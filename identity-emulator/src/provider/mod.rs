@@ -2,11 +2,12 @@
 //!
 //! It is a real one in small: client authentication, PKCE, single-use codes, rotating refresh tokens, a consent page.
 //! What it leaves out it does not claim: no id tokens, no passwords (any login name is believed), memory only.
+//! It can imitate the scope rules of Feishu: [`BuiltInProvider::with_feishu_rules`].
 //! Serve [`BuiltInProvider::router`] under the path of the base URL, on loopback.
 
 mod authorize;
-mod bounded;
 mod client;
+mod dialect;
 mod page;
 mod parameters;
 mod store;
@@ -35,7 +36,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use url::Url;
 
+use crate::agentkit::Signer;
 use crate::oauth::{OAuthFailure, ProviderRegistration, random_token};
+use dialect::Dialect;
+pub(crate) use page::style;
 use store::Store;
 
 /// No form of this provider needs more.
@@ -68,6 +72,7 @@ pub struct BuiltInProvider {
     client_secret: Arc<SecretString>,
     token_lifetime: Duration,
     clock: Clock,
+    dialect: Dialect,
     store: Arc<Mutex<Store>>,
     token_requests: Arc<AtomicU64>,
 }
@@ -97,6 +102,7 @@ impl BuiltInProvider {
             client_secret: Arc::new(random_token()?),
             token_lifetime: Duration::from_secs(3600),
             clock: Arc::new(Timestamp::now),
+            dialect: Dialect::Plain,
             store: Arc::default(),
             token_requests: Arc::default(),
         })
@@ -129,6 +135,27 @@ impl BuiltInProvider {
     pub fn with_clock(mut self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(now);
         self
+    }
+
+    /// With the scope rules of Feishu: no scope of OpenID Connect, and a refresh token only for `offline_access`. A request
+    /// that breaks them ends on a page with Feishu's own error code, not at the application.
+    #[must_use]
+    pub fn with_feishu_rules(mut self) -> Self {
+        self.dialect = Dialect::Feishu;
+        self
+    }
+
+    /// As the login of a platform's user pool: access tokens and, for `openid`, ID tokens are signed with this key, PKCE is
+    /// checked where it is used, and the endpoints are below `oauth/`.
+    pub(crate) fn issuing_jwts(mut self, signer: Arc<Signer>) -> Self {
+        self.dialect = Dialect::UserPool(signer);
+        self
+    }
+
+    /// The browser may be sent back to these and no others. Unlike [`allow_redirect_uri`](Self::allow_redirect_uri) also to an
+    /// application's own scheme: whoever registered them was asked.
+    pub(crate) fn allow_only(&self, uris: &[String]) {
+        self.store().redirect_uris = uris.iter().take(REDIRECT_URIS).cloned().collect();
     }
 
     /// How long new access tokens live.
@@ -212,7 +239,16 @@ impl BuiltInProvider {
 
     /// The path of an endpoint as the browser sees it.
     fn path(&self, name: &str) -> String {
-        format!("{}/{name}", self.issuer.path().trim_end_matches('/'))
+        format!("{}/{}{name}", self.issuer.path().trim_end_matches('/'), self.dialect.below())
+    }
+
+    /// Where the consent form goes; one address may serve many clients, and the form itself names none.
+    fn form_action(&self) -> String {
+        let client: String = url::form_urlencoded::byte_serialize(self.client_id.as_bytes()).collect();
+        match self.dialect {
+            Dialect::UserPool(_) => format!("{}?client_id={client}", self.path("authorize")),
+            Dialect::Plain | Dialect::Feishu => self.path("authorize"),
+        }
     }
 
     fn endpoint(&self, name: &str) -> Url {

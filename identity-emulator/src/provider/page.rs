@@ -79,7 +79,7 @@ pub(super) fn error(status: StatusCode, what: &str, what_now: &str, style: &str)
     html(status, "Sign-in cannot go on", &main, style, &policy(None))
 }
 
-pub(super) async fn style() -> Response {
+pub(crate) async fn style() -> Response {
     let text_css = HeaderValue::from_static("text/css; charset=utf-8");
     ([(header::CONTENT_TYPE, text_css)], STYLE).into_response()
 }

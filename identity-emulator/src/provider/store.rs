@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::TokenInfo;
-use super::bounded::{Bounded, TokenDigest, digest};
+use crate::bounded::{Bounded, TokenDigest, digest};
 use crate::oauth::{OAuthFailure, challenge_of, random_token};
 
 const CAPACITY: usize = 10_000;
@@ -25,7 +25,9 @@ pub(super) struct Interaction {
     pub(super) redirect_uri: String,
     pub(super) state: Option<String>,
     pub(super) scopes: Vec<String>,
-    pub(super) challenge: String,
+    /// `None` where PKCE is not used.
+    pub(super) challenge: Option<String>,
+    pub(super) nonce: Option<String>,
 }
 
 struct Waiting {
@@ -39,7 +41,8 @@ struct Code {
     subject: String,
     scopes: Vec<String>,
     redirect_uri: String,
-    challenge: String,
+    challenge: Option<String>,
+    nonce: Option<String>,
     expires_at: Timestamp,
     used: bool,
 }
@@ -62,7 +65,12 @@ pub(super) struct Issued {
     pub(super) access_token: SecretString,
     pub(super) refresh_token: Option<SecretString>,
     pub(super) scopes: Vec<String>,
+    pub(super) subject: Option<String>,
+    pub(super) nonce: Option<String>,
 }
+
+/// Makes an access token for what it is to stand for.
+pub(super) type Mint<'a> = &'a dyn Fn(&TokenInfo) -> Result<SecretString, OAuthFailure>;
 
 /// Why no token was made.
 #[derive(Debug)]
@@ -137,6 +145,7 @@ impl Store {
             scopes: interaction.scopes,
             redirect_uri: interaction.redirect_uri,
             challenge: interaction.challenge,
+            nonce: interaction.nonce,
             expires_at: later(now, CODE_LIFETIME),
             used: false,
         };
@@ -147,12 +156,12 @@ impl Store {
     pub(super) fn client_credentials(
         &mut self,
         scopes: Vec<String>,
-        lifetime: Duration,
+        (lifetime, mint): (Duration, Mint<'_>),
         now: Timestamp,
     ) -> Result<Issued, Refusal> {
         let info = TokenInfo { subject: None, scopes: scopes.clone(), expires_at: later(now, lifetime) };
-        let access_token = self.issue_access(None, info, now)?;
-        Ok(Issued { access_token, refresh_token: None, scopes })
+        let access_token = self.issue_access(None, info, mint, now)?;
+        Ok(Issued { access_token, refresh_token: None, scopes, subject: None, nonce: None })
     }
 
     /// Exchanges a code. The first try spends it, right or wrong; a second one ends what the first gave.
@@ -160,8 +169,8 @@ impl Store {
         &mut self,
         code: &str,
         redirect_uri: &str,
-        verifier: &str,
-        lifetime: Duration,
+        verifier: Option<&str>,
+        (lifetime, mint): (Duration, Mint<'_>),
         now: Timestamp,
     ) -> Result<Issued, Refusal> {
         let entry = self.codes.get_mut(&digest(code)).ok_or(Refusal::Grant("the code is unknown"))?;
@@ -176,11 +185,18 @@ impl Store {
         if entry.redirect_uri != redirect_uri {
             return Err(Refusal::Grant("redirect_uri is not the one of the authorization request"));
         }
-        if !bool::from(challenge_of(verifier).as_bytes().ct_eq(entry.challenge.as_bytes())) {
+        let proven = match (&entry.challenge, verifier) {
+            (Some(challenge), Some(verifier)) => challenge_of(verifier).as_bytes().ct_eq(challenge.as_bytes()).into(),
+            (None, None) => true,
+            // A verifier without a challenge was meant for another request (RFC 9700 section 4.8.2).
+            _ => false,
+        };
+        if !proven {
             return Err(Refusal::Grant("code_verifier does not match the code_challenge"));
         }
-        let (subject, scopes) = (entry.subject.clone(), entry.scopes.clone());
-        self.issue(grant, subject, scopes.clone(), scopes, lifetime, now)
+        let (subject, scopes, nonce) = (entry.subject.clone(), entry.scopes.clone(), entry.nonce.clone());
+        let issued = self.issue(grant, subject, scopes.clone(), scopes, (lifetime, mint), now)?;
+        Ok(Issued { nonce, ..issued })
     }
 
     /// Rotates a refresh token. `narrowed` are the scopes asked for, none meaning all.
@@ -188,7 +204,7 @@ impl Store {
         &mut self,
         token: &str,
         narrowed: Vec<String>,
-        lifetime: Duration,
+        (lifetime, mint): (Duration, Mint<'_>),
         now: Timestamp,
     ) -> Result<Issued, Refusal> {
         let entry = self.refresh.get_mut(&digest(token)).ok_or(Refusal::Grant("the refresh token is unknown"))?;
@@ -206,7 +222,7 @@ impl Store {
         entry.used = true;
         let (subject, all) = (entry.subject.clone(), entry.scopes.clone());
         let scopes = if narrowed.is_empty() { all.clone() } else { narrowed };
-        self.issue(grant, subject, scopes, all, lifetime, now)
+        self.issue(grant, subject, scopes, all, (lifetime, mint), now)
     }
 
     pub(super) fn introspect(&self, token: &str, now: Timestamp) -> Option<TokenInfo> {
@@ -221,26 +237,27 @@ impl Store {
         subject: String,
         scopes: Vec<String>,
         all: Vec<String>,
-        lifetime: Duration,
+        (lifetime, mint): (Duration, Mint<'_>),
         now: Timestamp,
     ) -> Result<Issued, Refusal> {
         let expires_at = later(now, lifetime);
         let info = TokenInfo { subject: Some(subject.clone()), scopes: scopes.clone(), expires_at };
-        let access_token = self.issue_access(Some(grant), info, now)?;
+        let access_token = self.issue_access(Some(grant), info, mint, now)?;
         let refresh_token = random_token()?;
         let expires_at = later(now, REFRESH_LIFETIME);
-        let entry = Refresh { grant, subject, scopes: all, expires_at, used: false };
+        let entry = Refresh { grant, subject: subject.clone(), scopes: all, expires_at, used: false };
         self.refresh.insert(digest(refresh_token.expose_secret()), entry, expires_at, now);
-        Ok(Issued { access_token, refresh_token: Some(refresh_token), scopes })
+        Ok(Issued { access_token, refresh_token: Some(refresh_token), scopes, subject: Some(subject), nonce: None })
     }
 
     fn issue_access(
         &mut self,
         grant: Option<u64>,
         info: TokenInfo,
+        mint: Mint<'_>,
         now: Timestamp,
     ) -> Result<SecretString, OAuthFailure> {
-        let token = random_token()?;
+        let token = mint(&info)?;
         let expires_at = info.expires_at;
         self.access.insert(digest(token.expose_secret()), Access { grant, info }, expires_at, now);
         Ok(token)

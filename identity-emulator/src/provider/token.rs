@@ -15,7 +15,7 @@ use serde_json::json;
 use super::BuiltInProvider;
 use super::client::{self, ClientRefusal};
 use super::parameters::{Parameters, Repeated, scopes_of};
-use super::store::{Issued, Refusal};
+use super::store::{Issued, Mint, Refusal};
 
 /// An error answer of RFC 6749 section 5.2.
 struct TokenError {
@@ -95,13 +95,17 @@ fn grant(provider: &BuiltInProvider, headers: &HeaderMap, body: &[u8]) -> Result
     client::authenticate(provider, headers, &form)?;
     let invalid_scope = || TokenError::new("invalid_scope", "scope is not a list of scope tokens");
     let scopes = scopes_of(form.get("scope")?).ok_or_else(invalid_scope)?;
-    let (lifetime, now) = (provider.token_lifetime, provider.now());
+    let mint = |info: &super::TokenInfo| provider.mint(info);
+    let (lifetime, now) = ((provider.token_lifetime, &mint as Mint<'_>), provider.now());
     let issued = match form.get("grant_type")? {
         Some("client_credentials") => provider.store().client_credentials(scopes, lifetime, now),
         Some("authorization_code") => {
             let code = form.get("code")?.ok_or_else(TokenError::missing)?;
             let redirect_uri = form.get("redirect_uri")?.ok_or_else(TokenError::missing)?;
-            let verifier = form.get("code_verifier")?.ok_or_else(TokenError::missing)?;
+            let verifier = form.get("code_verifier")?;
+            if verifier.is_none() && provider.dialect.requires_pkce() {
+                return Err(TokenError::missing());
+            }
             provider.store().redeem(code, redirect_uri, verifier, lifetime, now)
         }
         Some("refresh_token") => {
@@ -120,7 +124,11 @@ fn success(provider: &BuiltInProvider, issued: &Issued) -> Response {
         "token_type": "Bearer",
         "expires_in": provider.token_lifetime.as_secs(),
     });
-    if let Some(token) = &issued.refresh_token {
+    if let Some(token) = provider.id_token(issued) {
+        body["id_token"] = token.expose_secret().into();
+    }
+    let refresh_token = issued.refresh_token.as_ref().filter(|_| provider.dialect.refreshes(&issued.scopes));
+    if let Some(token) = refresh_token {
         body["refresh_token"] = token.expose_secret().into();
     }
     if !issued.scopes.is_empty() {

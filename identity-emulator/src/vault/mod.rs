@@ -3,6 +3,7 @@
 mod crypto;
 mod error;
 mod key_file;
+mod pooled;
 mod records;
 mod sealed;
 mod snapshot;
@@ -12,9 +13,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use error::VaultError;
+pub(crate) use pooled::{
+    InboundConfig, PermissionRule, PoolClient, PooledKey, PooledProvider, UserPool, Workload, WorkloadPool, pooled_name,
+};
 pub(crate) use records::{
-    Account, Asks, Endpoints, Grant, Identity, KeyProvider, OAuthProvider, Session, SessionStatus, State, StoredToken,
-    TokenKey, UserKeyProvider,
+    Account, Asks, Endpoints, Grant, Identity, KeyProvider, OAuthProvider, Session, SessionStatus, SettingOut, State,
+    StoredToken, TokenKey, UserKeyProvider,
 };
 pub(crate) use state::{Refusal, Thing};
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::pooled::Pooled;
 use super::sealed;
 
 /// A machine's id and secret, with which a client gets in.
@@ -53,6 +54,8 @@ pub(crate) struct UserKeyProvider {
 pub(crate) enum Endpoints {
     /// The emulator's own provider, whose URLs change with the port.
     BuiltIn,
+    /// The emulator's own imitation of Feishu.
+    Feishu,
     /// An outside provider.
     Outside { authorization_url: String, token_url: String },
 }
@@ -107,9 +110,25 @@ pub(crate) struct Session {
     #[serde(with = "sealed::optional_secret")]
     pub(crate) state: Option<SecretString>,
     pub(crate) asks: Asks,
+    /// How the browser sets out, on platforms that hand out the provider's own URL.
+    #[serde(default)]
+    pub(crate) setting_out: Option<SettingOut>,
+    /// Granted, but kept back until the application has said for whom.
+    #[serde(default)]
+    pub(crate) held: Option<StoredToken>,
     pub(crate) status: SessionStatus,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+}
+
+/// The authorization request of a session, made when the session was opened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SettingOut {
+    /// Where the browser goes; holds the `state`.
+    #[serde(with = "sealed::secret")]
+    pub(crate) url: SecretString,
+    /// The `redirect_uri` in it.
+    pub(crate) callback: String,
 }
 
 /// What a session asks the person for.
@@ -158,6 +177,9 @@ pub(crate) struct State {
     pub(crate) tokens: BTreeMap<TokenKey, Arc<StoredToken>>,
     /// By id.
     pub(crate) sessions: BTreeMap<String, Arc<Session>>,
+    /// What belongs to pools.
+    #[serde(default)]
+    pub(crate) pooled: Pooled,
 }
 
 /// The key that a user entered.

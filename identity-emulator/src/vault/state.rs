@@ -13,7 +13,7 @@ use super::records::{
 use crate::random;
 
 /// How many records of one kind the vault keeps. Sessions beyond it push out the oldest; others are refused.
-const MOST: usize = 10_000;
+pub(super) const MOST: usize = 10_000;
 /// How long a session can still be asked about after its end.
 const SESSION_REMEMBERED: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 
@@ -24,6 +24,9 @@ pub(crate) enum Thing {
     Provider,
     Session,
     Credential,
+    Pool,
+    Client,
+    Config,
 }
 
 /// Why a change did not happen.
@@ -34,11 +37,11 @@ pub(crate) enum Refusal {
     Full(Thing),
 }
 
-fn found<'a, T>(map: &'a BTreeMap<String, Arc<T>>, name: &str, thing: Thing) -> Result<&'a Arc<T>, Refusal> {
+pub(super) fn found<'a, T>(map: &'a BTreeMap<String, Arc<T>>, name: &str, thing: Thing) -> Result<&'a Arc<T>, Refusal> {
     map.get(name).ok_or(Refusal::Missing(thing))
 }
 
-fn found_mut<'a, T: Clone>(
+pub(super) fn found_mut<'a, T: Clone>(
     map: &'a mut BTreeMap<String, Arc<T>>,
     name: &str,
     thing: Thing,
@@ -46,7 +49,12 @@ fn found_mut<'a, T: Clone>(
     map.get_mut(name).map(Arc::make_mut).ok_or(Refusal::Missing(thing))
 }
 
-fn add<T>(map: &mut BTreeMap<String, Arc<T>>, name: &str, record: T, thing: Thing) -> Result<Arc<T>, Refusal> {
+pub(super) fn add<T>(
+    map: &mut BTreeMap<String, Arc<T>>,
+    name: &str,
+    record: T,
+    thing: Thing,
+) -> Result<Arc<T>, Refusal> {
     if map.contains_key(name) {
         return Err(Refusal::Exists(thing));
     }
@@ -76,7 +84,9 @@ impl State {
     }
 
     pub(crate) fn oauth_provider_by_id(&self, id: &str) -> Result<&Arc<OAuthProvider>, Refusal> {
-        self.oauth_providers.values().find(|provider| provider.id == id).ok_or(Refusal::Missing(Thing::Provider))
+        let pooled = self.pooled.providers.values().map(|pooled| &pooled.provider);
+        let mut all = self.oauth_providers.values().chain(pooled);
+        all.find(|provider| provider.id == id).ok_or(Refusal::Missing(Thing::Provider))
     }
 
     pub(crate) fn create_identity(
@@ -212,7 +222,7 @@ impl State {
         Ok(provider)
     }
 
-    fn forget(&mut self, ended: impl Fn(&Grant) -> bool) {
+    pub(super) fn forget(&mut self, ended: impl Fn(&Grant) -> bool) {
         self.user_keys.retain(|grant, _| !ended(grant));
         self.tokens.retain(|key, _| !ended(&key.grant));
         self.sessions.retain(|_, session| !ended(&session.grant));
@@ -284,8 +294,17 @@ impl State {
         state: &str,
         now: Timestamp,
     ) -> Result<&Arc<Session>, Refusal> {
+        self.session_with_state(state, now, |session| session.grant.provider_id == provider_id)
+    }
+
+    pub(super) fn session_with_state(
+        &self,
+        state: &str,
+        now: Timestamp,
+        concerns: impl Fn(&Session) -> bool,
+    ) -> Result<&Arc<Session>, Refusal> {
         let mut hit = None;
-        for session in self.sessions.values().filter(|session| session.grant.provider_id == provider_id) {
+        for session in self.sessions.values().filter(|session| concerns(session)) {
             let expected = session.state.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
             if !expected.is_empty() && random::same_secret(expected, state) {
                 hit = Some(session);
@@ -308,6 +327,10 @@ impl State {
         now: Timestamp,
     ) -> Result<Arc<Session>, Refusal> {
         let session = Arc::clone(self.session_by_state(provider_id, state, now)?);
+        self.use_up_state(session, now)
+    }
+
+    pub(super) fn use_up_state(&mut self, session: Arc<Session>, now: Timestamp) -> Result<Arc<Session>, Refusal> {
         let open = self.open_session_mut(&session.id, now)?;
         open.state = None;
         if let Asks::Consent { verifier, .. } = &mut open.asks {

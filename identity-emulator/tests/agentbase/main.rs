@@ -3,6 +3,8 @@
 // Always true here; it tells the linter that helpers are test code, too, in which a failure may panic.
 #![cfg(test)]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod faults;
 mod human;
 mod iam;

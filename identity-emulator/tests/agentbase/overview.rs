@@ -62,7 +62,7 @@ async fn foreign_hosts_and_other_methods_are_turned_away() {
     let foreign = http().get(&url).header("host", "rebound.example.com").send().await.unwrap();
     assert_eq!(foreign.status(), 421);
     assert!(!foreign.text().await.unwrap().contains("<html"));
-    assert_eq!(http().post(&url).send().await.unwrap().status(), 405);
+    assert_eq!(http().put(&url).send().await.unwrap().status(), 405);
 }
 
 /// Makes one of everything and answers all that nobody may learn from the page.

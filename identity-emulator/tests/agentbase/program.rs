@@ -172,14 +172,24 @@ fn announces_itself_readably_with_lines_for_a_shell() {
         if let Some(export) = line.strip_prefix("export ") {
             exports.push(export.split('=').next().unwrap().to_owned());
         }
-        if exports.len() == 4 {
+        if exports.len() == 11 {
             break;
         }
     }
     child.kill().unwrap();
     child.wait().unwrap();
     let expected = ["CLIENT_ID", "CLIENT_SECRET", "IDENTITY_ENDPOINT", "IAM_TOKEN_ENDPOINT"];
-    assert_eq!(exports, expected.map(|name| format!("GREENNODE_{name}")));
+    assert_eq!(exports[..4], expected.map(|name| format!("GREENNODE_{name}")));
+    let expected = [
+        "VOLCENGINE_ACCESS_KEY",
+        "VOLCENGINE_SECRET_KEY",
+        "RUNTIME_IAM_ROLE_TRN",
+        "VEIDENTITY_REGION",
+        "VEIDENTITY_ENDPOINT",
+        "IDENTITY_OPENAPI_HOST",
+        "IDENTITY_OPENAPI_SCHEME",
+    ];
+    assert_eq!(exports[4..], expected);
 }
 
 #[test]

@@ -1,25 +1,15 @@
 //! A client that knows nothing of the SDK: requests by hand, with redirects off.
 
-use std::time::Duration;
-
 use identity_emulator::{Emulator, EmulatorBuilder, Human};
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, Response};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+pub(crate) use crate::common::{cookie, field, form, http, location, read, text};
+
 pub(crate) const RETURN_URL: &str = "https://app.example.com/callback";
 pub(crate) const IDENTITY: &str = "demo-agent";
-
-#[expect(clippy::disallowed_methods, reason = "tests speak HTTP by hand")]
-pub(crate) fn http() -> Client {
-    Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .timeout(Duration::from_secs(20))
-        .build()
-        .unwrap()
-}
 
 /// A running emulator, and a bearer for it.
 pub(crate) struct Bench {
@@ -147,13 +137,6 @@ async fn bearer(emulator: &Emulator, http: &Client) -> String {
     body["access_token"].as_str().unwrap().to_owned()
 }
 
-pub(crate) async fn read(response: Response) -> (u16, Value) {
-    let status = response.status().as_u16();
-    let text = response.text().await.unwrap();
-    let body = serde_json::from_str(&text).unwrap_or(if text.is_empty() { Value::Null } else { Value::String(text) });
-    (status, body)
-}
-
 /// `base` with the members of `extra`.
 pub(crate) fn merged(mut base: Value, extra: Value) -> Value {
     let Value::Object(extra) = extra else { panic!("members come in an object") };
@@ -161,27 +144,4 @@ pub(crate) fn merged(mut base: Value, extra: Value) -> Value {
         base[name] = value;
     }
     base
-}
-
-pub(crate) fn text(value: &Value, member: &str) -> String {
-    value[member].as_str().unwrap_or_else(|| panic!("no {member} in {value}")).to_owned()
-}
-
-pub(crate) fn location(response: &Response) -> String {
-    assert!(response.status().is_redirection(), "{}", response.status());
-    response.headers()[LOCATION].to_str().unwrap().to_owned()
-}
-
-pub(crate) fn cookie(response: &Response) -> String {
-    response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
-}
-
-/// The value of a field of a form.
-pub(crate) fn field(html: &str, name: &str) -> String {
-    let (_, rest) = html.split_once(&format!("name=\"{name}\" value=\"")).expect("the form has the field");
-    rest.split_once('"').unwrap().0.to_owned()
-}
-
-pub(crate) fn form(pairs: &[(&str, &str)]) -> String {
-    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }

@@ -1,13 +1,17 @@
 //! What an emulator starts with.
 
+mod agentkit;
+mod node;
+
 use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::agentbase::{NAME_RULE, PROVIDER_URL_RULE, is_name, is_provider_url};
+use self::agentkit::AgentKitSeed;
+use self::node::Node;
 use crate::core::ServiceAccount;
 use crate::oauth::ProviderRegistration;
 use crate::vault::{Endpoints, Refusal, State};
@@ -29,11 +33,27 @@ const LARGEST: u64 = 1024 * 1024;
 ///     {"name": "other-oauth", "client_id": "id", "client_secret": "secret",
 ///      "authorization_url": "https://idp.example.com/authorize", "token_url": "https://idp.example.com/token"}
 ///   ]
+/// },
+/// "agentkit": {
+///   "access_key": "AKLTexample",
+///   "secret_key": "its-secret",
+///   "roles": ["trn:iam::2100000000:role/RuntimeRole"],
+///   "workload_identities": [{"name": "my-agent", "allowed_return_urls": ["http://127.0.0.1:8080/bound"]}],
+///   "api_key_providers": [{"name": "weather_key", "apikey": "synthetic-key", "location": "HEADER", "parameter_name": "X-Api-Key"}],
+///   "oauth2_providers": [
+///     {"name": "feishu_oauth", "vendor": "feishu", "flow": "USER_FEDERATION", "scopes": ["docx:document:readonly"]},
+///     {"name": "service", "builtin": true, "flow": "M2M"}
+///   ],
+///   "user_pools": [{"name": "users", "clients": [
+///     {"name": "web", "client_id": "web-client", "client_secret": "its-secret", "callback_urls": ["http://127.0.0.1:8082/callback"]}
+///   ]}],
+///   "permissions": [{"principal": "user:alice", "operation": "Action:invoke", "resource": "agent:my-agent"}]
 /// }}
 /// ```
 ///
 /// Every key is optional, except `name` and the values that a provider cannot do without; `client_id` and `client_secret` go together. A key
-/// that is none of these is an error that names it. Names follow the platform's rule (3–50 letters, digits, `_`, `-`).
+/// that is none of these is an error that names it. Names follow the platform's rule (AgentBase: 3–50 letters, digits, `_`, `-`).
+/// What of AgentKit names no `pool` goes to `default`; in a permission `*` stands for anything, and a `namespace` that is left out for every one.
 ///
 /// What the data directory holds already is left as it is: a seed adds what is missing.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +63,13 @@ pub struct Seed {
     keys: Vec<(String, SecretString)>,
     delegated: Vec<String>,
     oauth: Vec<OAuthSeed>,
+    agentkit: AgentKitSeed,
+}
+
+/// Our own providers' clients.
+pub(crate) struct OwnClients {
+    pub(crate) built_in: ProviderRegistration,
+    pub(crate) feishu: ProviderRegistration,
 }
 
 #[derive(Clone, Debug)]
@@ -101,8 +128,12 @@ impl Seed {
             Some(value) => Self::read(Node::new("agentbase".to_owned(), value)?)?,
             None => Self::default(),
         };
+        let agentkit = match root.take("agentkit") {
+            Some(value) => AgentKitSeed::read(Node::new("agentkit".to_owned(), value)?)?,
+            None => AgentKitSeed::default(),
+        };
         root.finish()?;
-        Ok(seed)
+        Ok(Self { agentkit, ..seed })
     }
 
     fn read(mut node: Node) -> Result<Self, SeedError> {
@@ -126,6 +157,7 @@ impl Seed {
             })?,
             delegated: node.list("delegated_api_key_providers", Node::name)?,
             oauth: node.list("oauth2_providers", OAuthSeed::read)?,
+            agentkit: AgentKitSeed::default(),
         };
         node.finish()?;
         Ok(seed)
@@ -135,13 +167,13 @@ impl Seed {
         self.account.clone()
     }
 
+    pub(crate) fn access_key(&self) -> Option<ServiceAccount> {
+        self.agentkit.account()
+    }
+
     /// Adds what is missing.
-    pub(crate) fn apply(
-        self,
-        state: &mut State,
-        built_in: &ProviderRegistration,
-        now: Timestamp,
-    ) -> Result<(), SeedError> {
+    pub(crate) fn apply(self, state: &mut State, own: &OwnClients, now: Timestamp) -> Result<(), SeedError> {
+        let built_in = &own.built_in;
         for identity in self.identities {
             let created = state.create_identity(&identity.name, identity.description, identity.return_urls, now);
             tolerate("agentbase.identities", created)?;
@@ -158,7 +190,7 @@ impl Seed {
             let created = state.create_oauth_provider(&name, id, secret, endpoints, now);
             tolerate("agentbase.oauth2_providers", created)?;
         }
-        Ok(())
+        self.agentkit.apply(state, own, now)
     }
 }
 
@@ -214,79 +246,10 @@ impl OAuthSeed {
     }
 }
 
-/// An object and where it stands.
-struct Node {
-    place: String,
-    members: Map<String, Value>,
-}
-
-impl Node {
-    fn new(place: String, value: Value) -> Result<Self, SeedError> {
-        match value {
-            Value::Object(members) => Ok(Self { place, members }),
-            _ if place.is_empty() => Err(SeedError::new("the whole", "must be a JSON object")),
-            _ => Err(SeedError::new(place, "must be a JSON object")),
-        }
-    }
-
-    fn take(&mut self, key: &str) -> Option<Value> {
-        self.members.remove(key)
-    }
-
-    fn text(&mut self, key: &str) -> Result<Option<String>, SeedError> {
-        match self.take(key) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(SeedError::new(format_args!("{}.{key}", self.place), "must be a string")),
-        }
-    }
-
-    fn required(&mut self, key: &str) -> Result<String, SeedError> {
-        self.text(key)?.ok_or_else(|| SeedError::new(format_args!("{}.{key}", self.place), "is required"))
-    }
-
-    fn name(&mut self) -> Result<String, SeedError> {
-        let name = self.required("name")?;
-        if is_name(&name) { Ok(name) } else { Err(SeedError::new(format_args!("{}.name", self.place), NAME_RULE)) }
-    }
-
-    fn url(&mut self, key: &str) -> Result<String, SeedError> {
-        let url = self.required(key)?;
-        if url.chars().count() <= 1000 && is_provider_url(&url) {
-            return Ok(url);
-        }
-        Err(SeedError::new(format_args!("{}.{key}", self.place), PROVIDER_URL_RULE))
-    }
-
-    fn list<T>(&mut self, key: &str, read: impl Fn(&mut Self) -> Result<T, SeedError>) -> Result<Vec<T>, SeedError> {
-        let place = format!("{}.{key}", self.place);
-        let items = match self.take(key) {
-            None => return Ok(Vec::new()),
-            Some(Value::Array(items)) => items,
-            Some(_) => return Err(SeedError::new(place, "must be a list")),
-        };
-        let each = |(index, item)| {
-            let mut node = Self::new(format!("{place}[{index}]"), item)?;
-            let read = read(&mut node)?;
-            node.finish()?;
-            Ok(read)
-        };
-        items.into_iter().enumerate().map(each).collect()
-    }
-
-    /// Nothing may be left over.
-    fn finish(self) -> Result<(), SeedError> {
-        match self.members.keys().next() {
-            None => Ok(()),
-            Some(key) if self.place.is_empty() => Err(SeedError::new("the whole", format_args!("unknown key {key:?}"))),
-            Some(key) => Err(SeedError::new(self.place, format_args!("unknown key {key:?}"))),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agentbase::NAME_RULE;
 
     fn error(text: &str) -> String {
         Seed::from_json(text).unwrap_err().to_string()
@@ -326,7 +289,7 @@ mod tests {
 
     #[test]
     fn the_seed_of_the_readme_is_one() {
-        let (_, rest) = include_str!("../README.md").split_once("```json\n").unwrap();
+        let (_, rest) = include_str!("../../README.md").split_once("```json\n").unwrap();
         let seed = Seed::from_json(rest.split_once("```").unwrap().0).unwrap();
         let counts = (seed.identities.len(), seed.keys.len(), seed.delegated.len(), seed.oauth.len());
         assert_eq!((seed.account.is_some(), counts), (true, (1, 1, 1, 2)));

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::error::ApiError;
-use super::oauth2;
 use crate::clock;
 use crate::core::Core;
 use crate::oauth::TokenGrant;
+use crate::trouble::Trouble;
 use crate::vault::{Grant, OAuthProvider, StoredToken, TokenKey};
 
 /// A token this near its end is refreshed: it would hardly survive the way to the agent.
@@ -24,12 +23,12 @@ fn find(core: &Core, grant: &Grant, scopes: &BTreeSet<String>) -> Option<(TokenK
 }
 
 /// The user's token for these scopes, refreshed if need be. `None` when the user has to be asked (again).
-pub(super) async fn current(
+pub(crate) async fn current(
     core: &Core,
     provider: &OAuthProvider,
     grant: &Grant,
     scopes: &BTreeSet<String>,
-) -> Result<Option<Arc<StoredToken>>, ApiError> {
+) -> Result<Option<Arc<StoredToken>>, Trouble> {
     match find(core, grant, scopes) {
         None => return Ok(None),
         Some((_, token)) if is_fresh(&token, core.clock.now()) => return Ok(Some(token)),
@@ -44,7 +43,7 @@ pub(super) async fn current(
     let refreshed = match &token.refresh_token {
         None => None,
         Some(refresh_token) => {
-            let registration = oauth2::registration(core, provider)?;
+            let registration = core.registration(provider).ok_or(Trouble::Unusable)?;
             match core.engine.refresh(&registration, refresh_token, &[]).await {
                 Ok(granted) => Some(granted),
                 Err(failure) if failure.code() == Some("invalid_grant") => None,
@@ -57,18 +56,18 @@ pub(super) async fn current(
     }
     let forget = core.vault.change(move |state| {
         state.drop_token(&key, &token);
-        Ok::<_, ApiError>(())
+        Ok::<_, Trouble>(())
     });
     forget.await.map(|()| None)
 }
 
 /// Keeps what a provider granted, under the scopes that were asked for: those are what the user decided on.
-async fn store(core: &Core, key: TokenKey, granted: TokenGrant) -> Result<Arc<StoredToken>, ApiError> {
+async fn store(core: &Core, key: TokenKey, granted: TokenGrant) -> Result<Arc<StoredToken>, Trouble> {
     let token = stored(core, granted);
-    core.vault.change(move |state| state.store_token(key, token).map_err(ApiError::from)).await
+    core.vault.change(move |state| state.store_token(key, token).map_err(Trouble::from)).await
 }
 
-pub(super) fn stored(core: &Core, granted: TokenGrant) -> StoredToken {
+pub(crate) fn stored(core: &Core, granted: TokenGrant) -> StoredToken {
     let now = core.clock.now();
     StoredToken {
         access_token: granted.access_token,

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of a token: what is kept instead of the token, and what a look-up in constant time needs.
-pub(super) type TokenDigest = [u8; 32];
+pub(crate) type TokenDigest = [u8; 32];
 
-pub(super) fn digest(token: &str) -> TokenDigest {
+pub(crate) fn digest(token: &str) -> TokenDigest {
     Sha256::digest(token.as_bytes()).into()
 }
 
@@ -19,18 +19,18 @@ struct Entry<V> {
 }
 
 /// At capacity whatever is past its time goes first, then the oldest.
-pub(super) struct Bounded<V> {
+pub(crate) struct Bounded<V> {
     entries: HashMap<TokenDigest, Entry<V>>,
     capacity: usize,
     sequence: u64,
 }
 
 impl<V> Bounded<V> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self { entries: HashMap::new(), capacity, sequence: 0 }
     }
 
-    pub(super) fn insert(&mut self, key: TokenDigest, value: V, keep_until: Timestamp, now: Timestamp) {
+    pub(crate) fn insert(&mut self, key: TokenDigest, value: V, keep_until: Timestamp, now: Timestamp) {
         if self.entries.len() >= self.capacity {
             self.entries.retain(|_, entry| entry.keep_until > now);
         }
@@ -45,19 +45,19 @@ impl<V> Bounded<V> {
         self.entries.insert(key, Entry { value, keep_until, sequence: self.sequence });
     }
 
-    pub(super) fn get(&self, key: &TokenDigest) -> Option<&V> {
+    pub(crate) fn get(&self, key: &TokenDigest) -> Option<&V> {
         self.entries.get(key).map(|entry| &entry.value)
     }
 
-    pub(super) fn get_mut(&mut self, key: &TokenDigest) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, key: &TokenDigest) -> Option<&mut V> {
         self.entries.get_mut(key).map(|entry| &mut entry.value)
     }
 
-    pub(super) fn remove(&mut self, key: &TokenDigest) -> Option<V> {
+    pub(crate) fn remove(&mut self, key: &TokenDigest) -> Option<V> {
         self.entries.remove(key).map(|entry| entry.value)
     }
 
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&V) -> bool) {
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&V) -> bool) {
         self.entries.retain(|_, entry| keep(&entry.value));
     }
 }

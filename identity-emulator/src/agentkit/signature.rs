@@ -1,0 +1,272 @@
+//! Who sent a request: contract section 2, over exactly what was received.
+
+use aws_lc_rs::{digest, hmac};
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use secrecy::ExposeSecret as _;
+
+use super::access::{Access, Caller, Unknown};
+use super::error::ApiError;
+use crate::random;
+
+const ALGORITHM: &str = "HMAC-SHA256";
+/// How far the time of a request may be from ours, either way. The platform's own window is not documented.
+const WINDOW: SignedDuration = SignedDuration::from_mins(15);
+/// What every signature covers: the documented minimum.
+const MINIMUM: [&str; 3] = ["host", "x-content-sha256", "x-date"];
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+const X_DATE: HeaderName = HeaderName::from_static("x-date");
+const X_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-content-sha256");
+const X_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
+
+/// What was received.
+#[derive(Clone, Copy)]
+pub(super) struct Received<'a> {
+    pub(super) method: &'a Method,
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a [u8],
+}
+
+/// The `Authorization` header, taken apart.
+pub(super) struct Credential<'a> {
+    access_key: &'a str,
+    date: &'a str,
+    pub(super) region: &'a str,
+    pub(super) service: &'a str,
+    signed: Vec<&'a str>,
+    signature: &'a str,
+}
+
+fn unauthorized(code: &'static str, message: &'static str) -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, code, message)
+}
+
+fn malformed(code: &'static str, message: &'static str) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, code, message)
+}
+
+/// The one value of this header.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    if values.next().is_some() { None } else { first.to_str().ok().map(str::trim) }
+}
+
+impl<'a> Credential<'a> {
+    pub(super) fn read(headers: &'a HeaderMap) -> Result<Self, ApiError> {
+        if !headers.contains_key(AUTHORIZATION) {
+            return Err(unauthorized("MissingAuthenticationToken", "The request carries no Authorization header"));
+        }
+        let wrong = |message| malformed("InvalidAuthorization", message);
+        let value = only(headers, &AUTHORIZATION).ok_or_else(|| wrong("Send one Authorization header, in ASCII"))?;
+        let (algorithm, rest) = value.split_once(' ').unwrap_or((value, ""));
+        if algorithm != ALGORITHM {
+            return Err(wrong("The Authorization header must begin with HMAC-SHA256"));
+        }
+        let part = |name: &str| {
+            rest.split(',').filter_map(|part| part.trim().split_once('=')).find(|(known, _)| *known == name)
+        };
+        let (_, scope) = part("Credential").ok_or_else(|| wrong("The Authorization header names no Credential"))?;
+        let (_, signed) =
+            part("SignedHeaders").ok_or_else(|| wrong("The Authorization header has no SignedHeaders"))?;
+        let (_, signature) = part("Signature")
+            .filter(|(_, signature)| !signature.is_empty())
+            .ok_or_else(|| unauthorized("MissingSignature", "The Authorization header has no Signature"))?;
+        let parts: Vec<&str> = scope.split('/').collect();
+        let [access_key, date, region, service, "request"] = parts.as_slice() else {
+            let message = "The Credential must be ACCESS_KEY/DATE/REGION/SERVICE/request";
+            return Err(malformed("InvalidCredential", message));
+        };
+        let signed: Vec<&str> = signed.split(';').collect();
+        if !signed.is_sorted_by(|left, right| left < right) {
+            return Err(wrong("SignedHeaders must be sorted names, each once"));
+        }
+        Ok(Self { access_key, date, region, service, signed, signature })
+    }
+}
+
+/// Whose the request is; every other one is refused.
+pub(super) fn verify(
+    access: &Access,
+    credential: &Credential<'_>,
+    received: Received<'_>,
+    now: Timestamp,
+) -> Result<Caller, ApiError> {
+    let date = only(received.headers, &X_DATE)
+        .ok_or_else(|| malformed("MissingRequestInfo", "The X-Date header is missing"))?;
+    check_time(date, credential.date, now)?;
+    let token = only(received.headers, &X_SECURITY_TOKEN);
+    let covers = |name: &str| credential.signed.contains(&name);
+    let must_be_signed = received.headers.contains_key(&X_SECURITY_TOKEN);
+    if !MINIMUM.into_iter().all(covers) || (must_be_signed && !covers(X_SECURITY_TOKEN.as_str())) {
+        let message = "Sign host, x-content-sha256, x-date and, if it is sent, x-security-token";
+        return Err(unauthorized("SignatureDoesNotMatch", message));
+    }
+    let (caller, secret) = access.caller(credential.access_key, token, now).map_err(|unknown| match unknown {
+        Unknown::Key => unauthorized("InvalidAccessKey", "The access key does not exist"),
+        Unknown::Session => unauthorized("InvalidSecretToken", "The session token is missing, wrong or has expired"),
+    })?;
+    let mismatch = || unauthorized("SignatureDoesNotMatch", "The signature does not match what was received");
+    let body_hash = hex(digest::digest(&digest::SHA256, received.body).as_ref());
+    if only(received.headers, &X_CONTENT_SHA256) != Some(body_hash.as_str()) {
+        return Err(mismatch());
+    }
+    let canonical = canonical(&credential.signed, received, &body_hash).ok_or_else(mismatch)?;
+    let scope = format!("{}/{}/{}/request", credential.date, credential.region, credential.service);
+    let canonical_hash = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
+    let to_sign = format!("{ALGORITHM}\n{date}\n{scope}\n{canonical_hash}");
+    let key = signing_key(secret.expose_secret(), credential);
+    let expected = hex(sign(key.as_ref(), to_sign.as_bytes()).as_ref());
+    if random::same_secret(&expected, credential.signature) { Ok(caller) } else { Err(mismatch()) }
+}
+
+fn check_time(date: &str, day: &str, now: Timestamp) -> Result<(), ApiError> {
+    let wrong = |message| ApiError::new(StatusCode::FORBIDDEN, "InvalidTimestamp", message);
+    let at = DateTime::strptime("%Y%m%dT%H%M%SZ", date).ok().filter(|_| date.len() == 16);
+    let at = at.and_then(|at| at.to_zoned(TimeZone::UTC).ok()).map(|at| at.timestamp());
+    let at = at.ok_or_else(|| wrong("X-Date must be UTC as YYYYMMDDTHHMMSSZ"))?;
+    if date.get(..8) != Some(day) {
+        return Err(wrong("The date of the Credential is not that of X-Date"));
+    }
+    if at.duration_since(now).abs() > WINDOW {
+        return Err(wrong("X-Date is more than 15 minutes from the time of the service; set the clock"));
+    }
+    Ok(())
+}
+
+/// The canonical request: section 2, steps 5 and 6.
+fn canonical(signed: &[&str], received: Received<'_>, body_hash: &str) -> Option<String> {
+    let mut lines = String::new();
+    for name in signed {
+        let value = header_value(received, name)?;
+        lines.push_str(name);
+        lines.push(':');
+        lines.push_str(value);
+        lines.push('\n');
+    }
+    let query = canonical_query(received.uri.query().unwrap_or_default())?;
+    let (method, path) = (received.method, received.uri.path());
+    Some(format!("{method}\n{path}\n{query}\n{lines}\n{}\n{body_hash}", signed.join(";")))
+}
+
+fn header_value<'a>(received: Received<'a>, name: &str) -> Option<&'a str> {
+    if name != "host" {
+        return only(received.headers, &HeaderName::try_from(name).ok().filter(|known| known.as_str() == name)?);
+    }
+    let host = only(received.headers, &HOST).or_else(|| received.uri.authority().map(http::uri::Authority::as_str))?;
+    Some(host.strip_suffix(":80").or_else(|| host.strip_suffix(":443")).unwrap_or(host))
+}
+
+fn canonical_query(query: &str) -> Option<String> {
+    let mut pairs = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        pairs.push((encoded(name)?, encoded(value)?));
+    }
+    pairs.sort();
+    Some(pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&"))
+}
+
+fn encoded(part: &str) -> Option<String> {
+    let decoded = percent_decode_str(part).decode_utf8().ok()?;
+    Some(utf8_percent_encode(&decoded, KEPT).to_string())
+}
+
+fn sign(key: &[u8], message: &[u8]) -> hmac::Tag {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message)
+}
+
+fn signing_key(secret: &str, credential: &Credential<'_>) -> hmac::Tag {
+    let mut key = sign(secret.as_bytes(), credential.date.as_bytes());
+    for part in [credential.region, credential.service, "request"] {
+        key = sign(key.as_ref(), part.as_bytes());
+    }
+    key
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::core::ServiceAccount;
+
+    const KEY: &str = "AKLTSYNTHETICEXAMPLE0000000000";
+    const TOKEN: &str = "STSSYNTHETICSESSIONTOKENEXAMPLE==";
+    const BODY: &[u8] = br#"{"UserId":"user-0001"}"#;
+
+    fn access() -> Access {
+        let secret = SecretString::from("U1lOVEhFVElDLXNlY3JldC1rZXktZXhhbXBsZQ==");
+        let access = Access::new(ServiceAccount { id: KEY.to_owned(), secret: secret.clone() });
+        let end = now().checked_add(SignedDuration::from_hours(1)).unwrap();
+        access.admit(KEY, secret, TOKEN, "SyntheticRole", end, now());
+        access
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-02T03:04:05Z".parse().unwrap()
+    }
+
+    fn headers(signed: &str, signature: &str) -> HeaderMap {
+        let authorization = format!(
+            "HMAC-SHA256 Credential={KEY}/20260102/cn-beijing/id/request, SignedHeaders={signed}, Signature={signature}"
+        );
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("host", "open.volcengineapi.com"),
+            ("content-type", "application/json"),
+            ("x-date", "20260102T030405Z"),
+            ("x-content-sha256", "1e3817f55b24a2fd3caae7411bac19568b3822ff4d1e026d89f2a64acbd7f30d"),
+            ("authorization", &authorization),
+        ] {
+            headers.insert(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
+        }
+        headers
+    }
+
+    fn verdict(headers: &HeaderMap) -> Result<Caller, ApiError> {
+        let uri = Uri::from_static("/?Action=GetWorkloadAccessTokenForUserId&Version=2025-10-30");
+        let received = Received { method: &Method::POST, uri: &uri, headers, body: BODY };
+        verify(&access(), &Credential::read(headers)?, received, now())
+    }
+
+    #[test]
+    fn the_worked_example_of_the_contract_is_accepted() {
+        let signature = "1ab1087d9f2d2319c549c8c5db459dc79922c09f6da4e2bac2340f91f0c8b0c1";
+        let caller = verdict(&headers("content-type;host;x-content-sha256;x-date", signature)).unwrap();
+        assert_eq!(caller.role, None);
+        let signature = "1b20c1a52bbb98b5ff2c92c553706b444753facc4d49df588db11ae3b037d2c2";
+        let mut headers = headers("content-type;host;x-content-sha256;x-date;x-security-token", signature);
+        headers.insert(X_SECURITY_TOKEN, HeaderValue::from_static(TOKEN));
+        assert_eq!(verdict(&headers).unwrap().role.as_deref(), Some("SyntheticRole"));
+    }
+
+    #[test]
+    fn the_query_is_canonical_however_it_was_written() {
+        let expected = "A=%2A&a=%E4%B8%AD&b%20c=x%2Fy%2Bz%3D~";
+        assert_eq!(canonical_query("b%20c=x/y%2Bz=%7e&a=%e4%b8%ad&A=*").as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_header_that_is_sent_twice_is_not_signed() {
+        let signature = "1ab1087d9f2d2319c549c8c5db459dc79922c09f6da4e2bac2340f91f0c8b0c1";
+        let mut headers = headers("content-type;host;x-content-sha256;x-date", signature);
+        headers.append("content-type", HeaderValue::from_static("text/plain"));
+        assert!(verdict(&headers).is_err());
+    }
+}

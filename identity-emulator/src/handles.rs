@@ -1,0 +1,141 @@
+//! What clients need to reach a running emulator.
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::agentkit::REGION;
+
+/// What a client of GreenNode AgentBase needs to reach the emulator.
+#[derive(Clone, Debug)]
+pub struct AgentBaseHandle {
+    pub(crate) identity_url: String,
+    pub(crate) token_url: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretString,
+}
+
+impl AgentBaseHandle {
+    /// Base of the identity API, `http://127.0.0.1:PORT/identity`.
+    pub fn identity_url(&self) -> &str {
+        &self.identity_url
+    }
+
+    /// The IAM token endpoint, `http://127.0.0.1:PORT/accounts-api/v2/auth/token`.
+    pub fn token_url(&self) -> &str {
+        &self.token_url
+    }
+
+    /// Client id of the service account.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// Client secret of the service account.
+    pub fn client_secret(&self) -> &SecretString {
+        &self.client_secret
+    }
+}
+
+/// The built-in OAuth2 provider, as somebody who registers it sees it.
+#[derive(Clone, Debug)]
+pub struct ProviderHandle {
+    pub(crate) authorization_url: String,
+    pub(crate) token_url: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretString,
+}
+
+impl ProviderHandle {
+    /// Where a browser is sent for consent.
+    pub fn authorization_url(&self) -> &str {
+        &self.authorization_url
+    }
+
+    /// Where tokens are fetched.
+    pub fn token_url(&self) -> &str {
+        &self.token_url
+    }
+
+    /// The registered client's id.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The registered client's secret.
+    pub fn client_secret(&self) -> &SecretString {
+        &self.client_secret
+    }
+}
+
+/// What a client of Volcengine Agent Identity (AgentKit) needs to reach the emulator.
+#[derive(Clone, Debug)]
+pub struct AgentKitHandle {
+    pub(crate) endpoint: String,
+    pub(crate) callback_url: String,
+    pub(crate) access_key: String,
+    pub(crate) secret_key: SecretString,
+    pub(crate) role_trn: String,
+}
+
+impl AgentKitHandle {
+    /// The endpoint of the identity API and of STS, `http://127.0.0.1:PORT`: overrides both hosts.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The region to sign for, `cn-beijing`; any other is answered, too.
+    pub fn region(&self) -> &'static str {
+        REGION
+    }
+
+    /// The OAuth2 callback of the vault, `http://127.0.0.1:PORT/api/v1/oauth2callback`.
+    pub fn callback_url(&self) -> &str {
+        &self.callback_url
+    }
+
+    /// Access key id of the account.
+    pub fn access_key(&self) -> &str {
+        &self.access_key
+    }
+
+    /// Secret access key of the account.
+    pub fn secret_key(&self) -> &SecretString {
+        &self.secret_key
+    }
+
+    /// A role that the account may assume.
+    pub fn role_trn(&self) -> &str {
+        &self.role_trn
+    }
+}
+
+/// Temporary credentials of a role on AgentKit.
+#[derive(Clone, Debug)]
+pub struct RoleSession {
+    pub(crate) access_key: String,
+    pub(crate) secret_key: SecretString,
+    pub(crate) session_token: SecretString,
+    pub(crate) expires_at: Timestamp,
+}
+
+impl RoleSession {
+    /// Access key id.
+    pub fn access_key(&self) -> &str {
+        &self.access_key
+    }
+
+    /// Secret access key.
+    pub fn secret_key(&self) -> &SecretString {
+        &self.secret_key
+    }
+
+    /// The session token, without which the key counts for nothing.
+    pub fn session_token(&self) -> &SecretString {
+        &self.session_token
+    }
+
+    /// From this moment, by the emulator's clock, the session is over.
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+}
