@@ -305,11 +305,12 @@ fn text_of(answer: &Answer) -> Option<String> {
 }
 
 fn unreadable(answer: &Answer) -> Error {
-    Error::new(
-        if answer.is_success() { ErrorKind::Protocol } else { ErrorKind::Unauthenticated },
-        format!("could not {OPERATION}: the answer holds none"),
-    )
-    .with_status(answer.status)
+    let kind = match answer.status {
+        200..=299 => ErrorKind::Protocol,
+        408 | 429 | 500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Unauthenticated,
+    };
+    Error::new(kind, format!("could not {OPERATION}: the answer holds none")).with_status(answer.status)
 }
 
 #[derive(Deserialize)]
