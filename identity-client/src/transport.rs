@@ -299,7 +299,6 @@ impl Transport {
     }
 
     /// How long a call may take, whatever it is made of.
-    #[cfg(any(feature = "agentbase", feature = "agentkit"))]
     pub(crate) fn deadline(&self) -> Duration {
         self.retry.deadline
     }

@@ -53,7 +53,7 @@ impl Kind {
                 "#[requires_access_token(provider_name = \"…\", auth_flow = \"USER_FEDERATION\", scopes = [\"…\"])]"
             }
             Self::StsCredentials => "#[requires_sts_credentials(session_duration = \"15m\")]",
-            Self::WorkloadToken => "#[requires_workload_token()]",
+            Self::WorkloadToken => "#[requires_workload_token]",
         }
     }
 

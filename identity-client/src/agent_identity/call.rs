@@ -147,31 +147,42 @@ impl Caller {
         self.0.clock.now()
     }
 
+    /// One deadline for all that a call is made of: keys, tokens, tries.
+    pub(crate) async fn within<T>(
+        &self,
+        operation: &str,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let transport = &self.0.transport;
+        tokio::time::timeout(transport.deadline(), call).await.map_err(|_| transport.overdue(operation))?
+    }
+
     /// Sends a call signed with the caller's own keys. A temporary key that is refused is renewed once: what was refused so was
     /// not carried out.
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Reply, Error> {
-        let begun = self.now();
-        let keys = self.0.keys.as_ref().ok_or_else(no_keys)?;
-        let source = keys.source().to_string();
-        let key = keys.get().await?;
-        match self.signed(call, &key, &source, begun).await {
-            Err(error) if is_of_temporary_key(&error) && keys.forget(&key) => {
-                let key = keys.get().await?;
-                self.signed(call, &key, &source, begun).await
-            }
-            sent => sent,
-        }
+        self.within(call.operation, Box::pin(self.by_caller(call, &AtomicU32::new(0)))).await
     }
 
     /// Deletes. That it is gone after a try whose outcome is unknown is a success: it is what was asked for.
     pub(crate) async fn delete(&self, call: &Call<'_>) -> Result<(), Error> {
         let tries = AtomicU32::new(0);
-        let begun = self.now();
-        let keys = self.0.keys.as_ref().ok_or_else(no_keys)?;
-        let key = keys.get().await?;
-        match self.counted(call, &key, &keys.source().to_string(), begun, &tries).await {
+        match self.within(call.operation, Box::pin(self.by_caller(call, &tries))).await {
             Err(error) if error.kind() == crate::ErrorKind::NotFound && tries.into_inner() > 1 => Ok(()),
             sent => sent.map(drop),
+        }
+    }
+
+    async fn by_caller(&self, call: &Call<'_>, tries: &AtomicU32) -> Result<Reply, Error> {
+        let begun = self.now();
+        let keys = self.0.keys.as_ref().ok_or_else(no_keys)?;
+        let source = keys.source().to_string();
+        let key = keys.get().await?;
+        match self.counted(call, &key, &source, begun, tries).await {
+            Err(error) if is_of_temporary_key(&error) && keys.forget(&key) => {
+                let key = keys.get().await?;
+                self.counted(call, &key, &source, begun, tries).await
+            }
+            sent => sent,
         }
     }
 

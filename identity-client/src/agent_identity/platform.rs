@@ -306,6 +306,53 @@ impl AgentIdentity {
             None => Err(Error::protocol("Agent Identity answered without an access token, where nobody has to agree")),
         }
     }
+
+    async fn release(&self, request: &CredentialRequest) -> Result<Acquired<Issued>, Error> {
+        match request.credential() {
+            CredentialKind::ApiKey => self.api_key(request.provider()).await.map(Acquired::Ready),
+            CredentialKind::AccessToken => self.access_token(request).await,
+            CredentialKind::StsCredentials => {
+                let asked_at = self.caller().now();
+                let fresh = self.workload.session(request.user(), request.session()).await?;
+                let left = fresh.life.saturating_sub(self.caller().now().since(&asked_at));
+                let key = fresh.value;
+                let token = key.security_token.ok_or_else(|| Error::protocol("temporary keys came without a token"))?;
+                Ok(Acquired::Ready(Issued::sts_credentials(key.id, key.secret, token).with_lifetime(Some(left))))
+            }
+            CredentialKind::WorkloadToken => {
+                let (token, life) = self.workload.fresh_token(request.user()).await?;
+                Ok(Acquired::Ready(Issued::workload_token((*token).clone()).with_lifetime(life)))
+            }
+        }
+    }
+
+    async fn ask_again(&self, pending: &PendingAuthorization) -> Result<Polled<Issued>, Error> {
+        let parts = pending.parts();
+        let (session, user) = session_of(pending)?;
+        let grant = Grant {
+            flow: Flow::UserFederation,
+            scopes: &parts.scopes,
+            audience: None,
+            return_url: parts.return_url.as_deref(),
+            custom_state: parts.custom_state.as_deref(),
+            custom_parameters: &parts.custom_parameters,
+            session: Some(&session.uri),
+            force: false,
+        };
+        let mut answer = self.token(&parts.provider, Some(&user), grant).await.map_err(|error| match error.kind() {
+            // The session is gone, for the provider was there when it was begun.
+            ErrorKind::NotFound => gone(&parts.provider)
+                .with_status(error.status().unwrap_or(404))
+                .with_code(error.code().map(str::to_owned))
+                .with_request_id(error.request_id().map(str::to_owned)),
+            _ => error,
+        })?;
+        match (answer.issued(), answer.ended(&parts.provider)) {
+            (Some(issued), _) => Ok(Polled::Ready(issued)),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(Polled::Pending { interval: None }),
+        }
+    }
 }
 
 impl Platform for AgentIdentity {
@@ -356,50 +403,11 @@ impl Platform for AgentIdentity {
 
     async fn acquire(&self, request: &CredentialRequest) -> Result<Acquired<Issued>, Error> {
         self.check(request)?;
-        match request.credential() {
-            CredentialKind::ApiKey => self.api_key(request.provider()).await.map(Acquired::Ready),
-            CredentialKind::AccessToken => self.access_token(request).await,
-            CredentialKind::StsCredentials => {
-                let asked_at = self.caller().now();
-                let fresh = self.workload.session(request.user(), request.session()).await?;
-                let left = fresh.life.saturating_sub(self.caller().now().since(&asked_at));
-                let key = fresh.value;
-                let token = key.security_token.ok_or_else(|| Error::protocol("temporary keys came without a token"))?;
-                Ok(Acquired::Ready(Issued::sts_credentials(key.id, key.secret, token).with_lifetime(Some(left))))
-            }
-            CredentialKind::WorkloadToken => {
-                let (token, life) = self.workload.fresh_token(request.user()).await?;
-                Ok(Acquired::Ready(Issued::workload_token((*token).clone()).with_lifetime(life)))
-            }
-        }
+        self.caller().within("get the credential", Box::pin(self.release(request))).await
     }
 
     async fn poll(&self, pending: &PendingAuthorization) -> Result<Polled<Issued>, Error> {
-        let parts = pending.parts();
-        let (session, user) = session_of(pending)?;
-        let grant = Grant {
-            flow: Flow::UserFederation,
-            scopes: &parts.scopes,
-            audience: None,
-            return_url: parts.return_url.as_deref(),
-            custom_state: parts.custom_state.as_deref(),
-            custom_parameters: &parts.custom_parameters,
-            session: Some(&session.uri),
-            force: false,
-        };
-        let mut answer = self.token(&parts.provider, Some(&user), grant).await.map_err(|error| match error.kind() {
-            // The session is gone, for the provider was there when it was begun.
-            ErrorKind::NotFound => gone(&parts.provider)
-                .with_status(error.status().unwrap_or(404))
-                .with_code(error.code().map(str::to_owned))
-                .with_request_id(error.request_id().map(str::to_owned)),
-            _ => error,
-        })?;
-        match (answer.issued(), answer.ended(&parts.provider)) {
-            (Some(issued), _) => Ok(Polled::Ready(issued)),
-            (None, Some(error)) => Err(error),
-            (None, None) => Ok(Polled::Pending { interval: None }),
-        }
+        self.caller().within("ask for the consent", Box::pin(self.ask_again(pending))).await
     }
 
     /// With the same kind of identifier as the consent was begun with; only then does the service redeem the code.

@@ -319,3 +319,19 @@ async fn refused_keys_of_the_role_are_renewed_once() {
     server.client().api_key("p").await.unwrap();
     assert_eq!(server.asked("AssumeRoleForWorkloadIdentity").len(), 2);
 }
+
+#[tokio::test]
+async fn one_deadline_holds_for_a_credential_and_all_that_it_needs() {
+    let server = Server::new(|seen| {
+        let slow = json!({ "WorkloadAccessToken": "a.b.c.d.e", "APIKey": "k" });
+        let role = seen.action() == "AssumeRoleForWorkloadIdentity";
+        let body = if role { assumed("STS.1", "2099-01-01T00:00:00Z") } else { slow };
+        Some(Reply::json(200, &body).late(Duration::from_millis(700)))
+    })
+    .await;
+    let http = HttpOptions::new().with_retry(RetryPolicy::new().with_deadline(Duration::from_millis(1_500)));
+    let begun = tokio::time::Instant::now();
+    let error = client(server.builder().with_http(http).build().unwrap()).api_key("p").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "three times 700 ms: {error}");
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+}
