@@ -54,8 +54,13 @@ fn std_9068_01_no_code_decodes_an_outbound_token() -> Result<(), Anything> {
     assert_eq!(holding(&code, &[".decode(", "decode_slice", "decode_vec"]), []);
     let parts = holding(&code, &["jsonwebtoken", "jwt", "split('.')", "split(\".\")"]);
     // Names on the wires of AgentKit and Agent Identity: actions and fields that a user's token is passed on in, a field of the
-    // inbound configuration.
-    let names = ["\"getworkloadaccesstokenforjwt\"", "rename = \"jwtauthconfig\"", "rename = \"userjwt\""];
+    // inbound configuration, and an error code.
+    let names = [
+        "\"getworkloadaccesstokenforjwt\"",
+        "rename = \"jwtauthconfig\"",
+        "rename = \"userjwt\"",
+        "\"invalidparameter.jsonwebtoken\"",
+    ];
     let homes = ["identity-client/src/agentkit/", "identity-client/src/agent_identity/"];
     let of_wire = |line: &str| names.iter().any(|name| line.contains(name) && !line.replace(name, "").contains("jwt"));
     let parts: Vec<_> = parts
