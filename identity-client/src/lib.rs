@@ -114,6 +114,8 @@ mod wire;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+#[cfg(feature = "agent-identity")]
+pub mod agent_identity;
 #[cfg(feature = "agentbase")]
 pub mod agentbase;
 #[cfg(feature = "agentkit")]

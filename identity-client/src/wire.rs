@@ -39,6 +39,7 @@ pub(crate) fn seconds(value: &serde_json::Value) -> Option<Duration> {
     (seconds >= 1.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
+#[cfg(any(feature = "agentbase", feature = "agentkit"))]
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 pub(crate) fn is_false(value: &bool) -> bool {
     !*value

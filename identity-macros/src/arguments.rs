@@ -163,6 +163,13 @@ impl Arguments {
     }
 
     fn refuse_combinations(&self, errors: &mut Errors) {
+        let on_behalf = self.list.iter().any(|argument| matches!(argument.value, Value::Flow(Flow::OnBehalfOf)));
+        if let Some(audience) = self.get(Name::Audience).filter(|_| !on_behalf && self.get(Name::AuthFlow).is_some()) {
+            errors.at(
+                audience.ident.span(),
+                "`audience` is for tokens on behalf of a user; remove it, or write `auth_flow = \"ON_BEHALF_OF\"`",
+            );
+        }
         if self.list.iter().any(|argument| matches!(argument.value, Value::Flow(Flow::MachineToMachine))) {
             for argument in self.list.iter().filter(|argument| argument.name.is_for_users()) {
                 errors.at(
@@ -175,7 +182,6 @@ impl Arguments {
             }
             return;
         }
-        let on_behalf = self.list.iter().any(|argument| matches!(argument.value, Value::Flow(Flow::OnBehalfOf)));
         for argument in self.list.iter().filter(|argument| on_behalf && argument.name.is_for_consent()) {
             errors.at(
                 argument.ident.span(),
@@ -183,12 +189,6 @@ impl Arguments {
                     "with `auth_flow = \"ON_BEHALF_OF\"` nobody is asked to agree; remove `{}` or write `auth_flow = \"USER_FEDERATION\"`",
                     argument.name
                 ),
-            );
-        }
-        if let Some(audience) = self.get(Name::Audience).filter(|_| !on_behalf && self.get(Name::AuthFlow).is_some()) {
-            errors.at(
-                audience.ident.span(),
-                "`audience` is for tokens on behalf of a user; remove it, or write `auth_flow = \"ON_BEHALF_OF\"`",
             );
         }
         let returns = self.list.iter().any(|argument| matches!(argument.value, Value::Wait(Wait::Return)));

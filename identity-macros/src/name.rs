@@ -53,7 +53,7 @@ impl Kind {
                 "#[requires_access_token(provider_name = \"…\", auth_flow = \"USER_FEDERATION\", scopes = [\"…\"])]"
             }
             Self::StsCredentials => "#[requires_sts_credentials(session_duration = \"15m\")]",
-            Self::WorkloadToken => "#[requires_workload_token()]",
+            Self::WorkloadToken => "#[requires_workload_token]",
         }
     }
 
@@ -183,7 +183,7 @@ impl Name {
 
     /// Whether the argument has a meaning only for a user. No platform takes it with `auth_flow = "M2M"`.
     pub(crate) const fn is_for_users(self) -> bool {
-        self.is_for_consent() || matches!(self, Self::UserId | Self::Audience)
+        self.is_for_consent() || matches!(self, Self::UserId)
     }
 
     /// Whether the argument has a meaning only when a user is asked to agree.

@@ -61,12 +61,19 @@ fn std_9068_01_no_code_decodes_an_outbound_token() -> Result<(), Anything> {
     let decoding = holding(&code, &[".decode(", "decode_slice", "decode_vec"]);
     assert!(decoding.len() == 1 && decoding[0].0 == key && decoding[0].1.contains("text.as_bytes()"), "{decoding:?}");
     let parts = holding(&code, &["jsonwebtoken", "jwt", "split('.')", "split(\".\")"]);
-    // Names on AgentKit's wire: an action that a user's token is passed on to, and a field of the inbound configuration.
-    let names = ["\"getworkloadaccesstokenforjwt\"", "rename = \"jwtauthconfig\""];
+    // Names on the wires of AgentKit and Agent Identity: actions and fields that a user's token is passed on in, a field of the
+    // inbound configuration, and an error code.
+    let names = [
+        "\"getworkloadaccesstokenforjwt\"",
+        "rename = \"jwtauthconfig\"",
+        "rename = \"userjwt\"",
+        "\"invalidparameter.jsonwebtoken\"",
+    ];
+    let homes = ["identity-client/src/agentkit/", "identity-client/src/agent_identity/"];
     let of_wire = |line: &str| names.iter().any(|name| line.contains(name) && !line.replace(name, "").contains("jwt"));
     let parts: Vec<_> = parts
         .into_iter()
-        .filter(|(file, line)| !(file.starts_with("identity-client/src/agentkit/") && of_wire(line)))
+        .filter(|(file, line)| !(homes.iter().any(|home| file.starts_with(home)) && of_wire(line)))
         // IDaaS signs JWTs on request, which are passed on as they are; and assertions are JWTs that the client signs.
         .filter(|(file, line)| !file.starts_with("identity-client/src/idaas/") || line.contains("split"))
         .collect();

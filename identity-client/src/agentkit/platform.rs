@@ -380,7 +380,6 @@ impl Platform for AgentKit {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             static_api_keys: true,
-            delegated_api_keys: false,
             machine_tokens: true,
             user_tokens: true,
             // It takes the application's word for who came back.
