@@ -21,11 +21,10 @@ pub(crate) fn operation_of(method: &Method, uri: &Uri, headers: &HeaderMap) -> &
         ["feishu", ..] => "feishu",
         ["userpool", ..] => "user_pool",
         ["workloadpool", ..] => "workload_pool",
-        ["api", "v1", "oauth2callback"] => "vault_callback",
+        ["api", "v1", "oauth2callback"] | ["oauth2", "callback", _] => "vault_callback",
         [""] if method == Method::GET => "overview",
         [""] if method == Method::POST => signed::operation(uri, headers),
         ["oauth2", "authorize"] => "consent_link",
-        ["oauth2", "callback", _] => "vault_callback",
         ["object-store", ..] => object_store::operation(method, uri),
         _ => "unknown",
     }

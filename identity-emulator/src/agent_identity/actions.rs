@@ -130,7 +130,7 @@ async fn answer(core: &Arc<Core>, action: &str, received: Received<'_>) -> Answe
     let version = version(received.headers);
     if (version, action) == (DATA, "AssumeRoleForWorkloadIdentity") {
         // Anonymous: the token in the body is the credential. A signature is not asked for, and not looked at.
-        return role::assume(core, received).await;
+        return role::assume(core, received);
     }
     let caller = verify(&core.agent_identity, received, core.clock.now())?;
     let known = ACTIONS.iter().any(|(plane, known, _)| *plane == version && *known == action);
@@ -175,10 +175,10 @@ fn may(caller: &Caller, action: &str, version: &str) -> Result<(), ApiError> {
 
 async fn data(call: &Call<'_>, caller: &Caller, action: &str) -> Answer {
     match action {
-        "GetWorkloadAccessToken" => workload_token::plain(call).await,
-        "GetWorkloadAccessTokenForUserId" => workload_token::for_user(call).await,
+        "GetWorkloadAccessToken" => workload_token::plain(call),
+        "GetWorkloadAccessTokenForUserId" => workload_token::for_user(call),
         "GetWorkloadAccessTokenForJWT" => workload_token::for_jwt(call).await,
-        "GetResourceAPIKey" => outbound::api_key(call, caller).await,
+        "GetResourceAPIKey" => outbound::api_key(call, caller),
         "GetResourceOAuth2Token" => outbound::oauth2_token(call, caller).await,
         _ => consent::complete(call).await,
     }

@@ -45,7 +45,7 @@ fn audited(core: &Core, operation: &'static str, bearer: &Bearer, provider: &str
     core.audit(operation, &grant, bearer.user.as_deref().map(person), outcome);
 }
 
-pub(super) async fn api_key(call: &Call<'_>, caller: &Caller) -> Answer {
+pub(super) fn api_key(call: &Call<'_>, caller: &Caller) -> Answer {
     let bearer = bearer_of(call, caller, "GetResourceAPIKey")?;
     let name = call.form.required(PROVIDER)?;
     let state = call.core.vault.read();

@@ -25,7 +25,7 @@ use crate::vault::{Grant, bound_name};
 const LIFETIME: u64 = 3_600;
 const LONGEST_POLICY: usize = 2_048;
 
-pub(super) async fn assume(core: &Arc<Core>, received: Received<'_>) -> Answer {
+pub(super) fn assume(core: &Arc<Core>, received: Received<'_>) -> Answer {
     let (form, now) = (Form::read(received)?, core.clock.now());
     check_time(form.required("Timestamp")?, now)?;
     let nonce = form.required("SignatureNonce")?;
@@ -82,9 +82,8 @@ fn policy(text: &str) -> Result<Arc<Policy>, ApiError> {
 
 /// A number that stands for the role, always the same.
 pub(super) fn role_id(role: &str) -> String {
-    let digits = sha256(role.as_bytes()).bytes().take(17).fold(String::from("3"), |mut digits, byte| {
+    sha256(role.as_bytes()).bytes().take(17).fold(String::from("3"), |mut digits, byte| {
         digits.push(char::from(b'0' + byte % 10));
         digits
-    });
-    digits
+    })
 }

@@ -120,12 +120,12 @@ fn check(parts: &Parts<'_>, issuer: &TrustedIssuer, now: i64) -> Result<i64, Api
 
 /// The issuer's keys, of whoever the discovery document says that the issuer is; the token must be by just that one.
 async fn keys(core: &Core, issuer: &TrustedIssuer, parts: &Parts<'_>) -> Result<Vec<Value>, ApiError> {
-    let unreachable = |_| {
+    let unreachable = || {
         let message = "The discovery document of the identity provider or its keys could not be fetched.";
         ApiError::bad("InvalidOAuthDiscoveryURL", message)
     };
-    let url: Url = issuer.discovery_url.parse().map_err(|_| unreachable(()))?;
-    let document = core.engine.fetch(&url).await.map_err(|_| unreachable(()))?;
+    let url: Url = issuer.discovery_url.parse().map_err(|_| unreachable())?;
+    let document = core.engine.fetch(&url).await.map_err(|_| unreachable())?;
     let text = |member: &str| document.get(member).and_then(Value::as_str);
     // OpenID Connect Discovery 1.0 section 4.3: what is at an issuer's address speaks for that issuer only.
     let named = text("issuer").filter(|named| {
@@ -135,7 +135,7 @@ async fn keys(core: &Core, issuer: &TrustedIssuer, parts: &Parts<'_>) -> Result<
         return Err(refused("The user token is not by the workload identity's identity provider."));
     }
     let address: Option<Url> = text("jwks_uri").and_then(|url| url.parse().ok());
-    let keys = core.engine.fetch(&address.ok_or_else(|| unreachable(()))?).await.map_err(|_| unreachable(()))?;
+    let keys = core.engine.fetch(&address.ok_or_else(unreachable)?).await.map_err(|_| unreachable())?;
     Ok(keys.get("keys").and_then(Value::as_array).cloned().unwrap_or_default())
 }
 

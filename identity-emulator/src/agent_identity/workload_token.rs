@@ -24,12 +24,12 @@ fn agent(call: &Call<'_>) -> Result<Arc<BoundAgent>, ApiError> {
     state.agent(name).cloned().map_err(|refusal| ApiError::about(WORKLOAD, refusal))
 }
 
-pub(super) async fn plain(call: &Call<'_>) -> Answer {
+pub(super) fn plain(call: &Call<'_>) -> Answer {
     let agent = agent(call)?;
     issue(call, &agent, None, None, Timestamp::MAX)
 }
 
-pub(super) async fn for_user(call: &Call<'_>) -> Answer {
+pub(super) fn for_user(call: &Call<'_>) -> Answer {
     let agent = agent(call)?;
     let id = call.form.required("UserId")?;
     let user = User::named(id.to_owned()).ok_or_else(|| ApiError::invalid("UserId", User::RULE))?;
@@ -56,7 +56,7 @@ fn issue(
     let core = call.core;
     let end = clock::add(core.clock.now(), core.agent_identity.token_lifetime).min(most);
     let (user, context) = user.unzip();
-    let content = Sealed {
+    let sealed = Sealed {
         agent: agent.identity.name.clone(),
         agent_id: agent.identity.id.clone(),
         user: user.map(|user| user.key().to_owned()),
@@ -65,7 +65,7 @@ fn issue(
         end: end.as_second(),
     };
     let state = core.vault.read();
-    let token = state.vaulted.sealing_key.as_ref().and_then(|key| sealed_token::seal(key, &content));
+    let token = state.vaulted.sealing_key.as_ref().and_then(|key| sealed_token::seal(key, &sealed));
     let token = token.ok_or_else(|| ApiError::internal("The token could not be sealed."))?;
     let mut answer = json!({
         "WorkloadAccessToken": token.expose_secret(),

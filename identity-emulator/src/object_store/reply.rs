@@ -1,5 +1,7 @@
 //! Answers and errors, as S3 words them.
 
+use std::fmt::Write as _;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED};
@@ -133,20 +135,22 @@ pub(super) fn listed(bucket: &str, listing: &Listing, part: &Listed) -> Response
         body.push_str("<EncodingType>url</EncodingType>");
     }
     if let Some(next) = &part.next {
-        body.push_str(&format!("<NextContinuationToken>{}</NextContinuationToken>", escaped(next)));
+        // Writing to a String cannot fail, here and below.
+        let _ = write!(body, "<NextContinuationToken>{}</NextContinuationToken>", escaped(next));
     }
     for (key, object) in &part.objects {
-        body.push_str(&format!(
+        let _ = write!(
+            body,
             "<Contents><Key>{}</Key><LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size>\
              <StorageClass>STANDARD</StorageClass></Contents>",
             shown(key),
             moment(object.changed_at),
             escaped(&object.tag),
             object.content.len(),
-        ));
+        );
     }
     for prefix in &part.prefixes {
-        body.push_str(&format!("<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", shown(prefix)));
+        let _ = write!(body, "<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", shown(prefix));
     }
     body.push_str("</ListBucketResult>");
     (StatusCode::OK, [(CONTENT_TYPE, "application/xml"), (REQUEST_ID, random::uuid().as_str())], body).into_response()

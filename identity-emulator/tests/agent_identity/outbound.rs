@@ -10,6 +10,8 @@ use crate::support::{AGENT, Bench, CONTROL, DATA, Draft, Key, RETURN_URL, locati
 const BOUND: [(&str, &str); 2] =
     [("AllowedResourceOAuth2ReturnURLs", r#"["https://app.example.com/bound"]"#), ("SessionBindingEnabled", "True")];
 
+const TRUST: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole"}]}"#;
+
 fn ask<'a>(token: &'a str, provider: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![("WorkloadAccessToken", token), ("ResourceCredentialProviderName", provider), ("Scopes", r#"["read"]"#)]
 }
@@ -183,7 +185,6 @@ async fn what_a_preparation_makes_of_ram_can_be_cleared_away() {
         let bench = &bench;
         async move { bench.call(crate::support::RAM, action, &more).await }
     };
-    const TRUST: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole"}]}"#;
     let role = ("RoleName", "AgentIdentityRole-demo");
     let policy = ("PolicyName", "AgentIdentityPolicy-demo");
     let attached = vec![role, policy, ("PolicyType", "Custom")];

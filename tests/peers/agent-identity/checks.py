@@ -36,15 +36,17 @@ def _provider(emulator, flow="USER_FEDERATION"):
             "OAuth2ProviderConfig": {"CustomOAuth2ProviderConfig": config},
         }
     )
-    created = emulator.control().create_oauth_2credential_provider(request).body
+    created = emulator.control().create_oauth2_credential_provider(request).body
     require("/oauth2/callback/" in json.dumps(created.to_map()), "no callback was made")
     return name
 
 
 def _sts(emulator, token, **more):
     """The temporary credentials of the agent's role, as a credential of the vendor's library."""
-    sts = emulator.sdk().assume_role_for_workload_identity(
-        workload_token=token, role_session_name="peer-session", **more
+    sts = asyncio.run(
+        emulator.sdk().assume_role_for_workload_identity(
+            workload_token=token, role_session_name="peer-session", **more
+        )
     )
     require(sts.access_key_id.startswith("STS.") and sts.expiration.endswith("Z"), "no temporary credentials")
     return emulator.temporary(sts)
@@ -55,11 +57,9 @@ def management(emulator):
     vault = control.CreateTokenVaultRequest(token_vault_name=name, description="a demo, 50% & more")
     require(client.create_token_vault(vault).body.token_vault.token_vault_name == name, "another vault")
     key = control.CreateAPIKeyCredentialProviderRequest(
-        apikeycredential_provider_name=name, apikey="synthetic-key", token_vault_name=name
+        apikey_credential_provider_name=name, apikey="synthetic-key", token_vault_name=name
     )
-    client.create_apikey_credential_provider(key) if hasattr(client, "create_apikey_credential_provider") else (
-        client.create_apikeycredential_provider(key)
-    )
+    client.create_apikey_credential_provider(key)
     refused("DeleteConflict.TokenVault", lambda: client.delete_token_vault(control.DeleteTokenVaultRequest(token_vault_name=name)))
     idp = control.CreateIdentityProviderRequest(
         identity_provider_name=name,
@@ -79,7 +79,7 @@ def management(emulator):
 
 def workload_identities(emulator):
     client = emulator.control()
-    names = {_agent(emulator, session_binding_enabled=True, allowed_resource_oauth_2return_urls=[RETURN_URL]) for _ in range(3)}
+    names = {_agent(emulator, session_binding_enabled=True, allowed_resource_oauth2_return_urls=[RETURN_URL]) for _ in range(3)}
     found, token = set(), None
     for _ in range(100):
         page = client.list_workload_identities(control.ListWorkloadIdentitiesRequest(max_results=1, next_token=token)).body
@@ -104,12 +104,11 @@ def workload_identities(emulator):
 
 
 def api_key_by_role(emulator):
-    name, client = fresh("key"), emulator.control()
-    request = control.CreateAPIKeyCredentialProviderRequest().from_map(
-        {"APIKeyCredentialProviderName": name, "APIKey": "synthetic-weather-key"}
+    name = fresh("key")
+    request = control.CreateAPIKeyCredentialProviderRequest(
+        apikey_credential_provider_name=name, apikey="synthetic-weather-key"
     )
-    create = [member for member in dir(client) if re.fullmatch(r"create_apikey_?credential_provider", member)]
-    getattr(client, create[0])(request)
+    emulator.control().create_apikey_credential_provider(request)
     sdk = emulator.sdk()
     token = sdk.get_workload_access_token(_agent(emulator), user_id="user 1*~é/+=")
     key = asyncio.run(sdk.get_api_key(credential_provider_name=name, agent_identity_token=token, credential=_sts(emulator, token)))
@@ -143,7 +142,7 @@ def machine_to_machine(emulator):
 
 def bound_consent(emulator):
     sdk, provider = emulator.sdk(), _provider(emulator)
-    agent = _agent(emulator, session_binding_enabled=True, allowed_resource_oauth_2return_urls=[RETURN_URL])
+    agent = _agent(emulator, session_binding_enabled=True, allowed_resource_oauth2_return_urls=[RETURN_URL])
     token = sdk.get_workload_access_token(agent, user_id="alice")
     links = []
 
@@ -158,6 +157,8 @@ def bound_consent(emulator):
         refused("Forbidden.UserIdentifier", lambda: sdk.confirm_user_auth(query["session_uri"], user_id="bob"))
         sdk.confirm_user_auth(query["session_uri"], user_id="alice")
 
+    signer = _sts(emulator, token)
+
     def ask():
         return asyncio.run(
             sdk.get_token(
@@ -169,7 +170,7 @@ def bound_consent(emulator):
                 callback_url=RETURN_URL,
                 custom_state="chat-1",
                 custom_parameters={"prompt": "consent"},
-                credential=_sts(emulator, token),
+                credential=signer,
             )
         )
 
@@ -183,7 +184,7 @@ def bound_consent(emulator):
             "ResourceOAuth2ReturnURL": "https://evil.example.com/",
         }
     )
-    refused("Missmatch.ResourceOAuth2ReturnURL", lambda: emulator.data().get_resource_oauth_2token(foreign))
+    refused("Missmatch.ResourceOAuth2ReturnURL", lambda: emulator.data().get_resource_oauth2_token(foreign))
 
 
 def users_with_a_token_of_their_own(emulator):
@@ -210,10 +211,7 @@ def users_with_a_token_of_their_own(emulator):
     answer = emulator.data().get_workload_access_token_for_jwt(request).body
     claims = answer.user_context.jwt_claims
     require(claims.subject == "alice" and json.loads(claims.audiences) == ["web-client"], "another user")
-    sts = emulator.sdk().assume_role_for_workload_identity(
-        workload_token=answer.workload_access_token, role_session_name="peer-session"
-    )
-    require(sts.security_token, "no role for a verified user")
+    _sts(emulator, answer.workload_access_token)
     forged = data.GetWorkloadAccessTokenForJWTRequest(workload_identity_name=agent, user_token=f"{user_token[:-8]}AAAAAAAA")
     refused("InvalidParameter.JsonWebToken", lambda: emulator.data().get_workload_access_token_for_jwt(forged))
 
