@@ -1,14 +1,18 @@
 //! What the examples stand on: the platform that `GREENNODE_*` names, or an emulator in this process.
 
+mod agent;
+mod chat;
 mod terminal;
 
 use identity_client::{
     Environment, Error, IdentityClient,
     agentbase::{AgentBase, IdentityUpdate, OAuth2Client},
 };
-use identity_emulator::{Emulator, Human};
+use identity_emulator::{Emulator, EmulatorBuilder, Human};
 
-pub use terminal::{countdown, human};
+pub use agent::{AgentServer, People, Question};
+pub use chat::Chat;
+pub use terminal::{argument, countdown, ctrl_c, human, port};
 
 /// The agent identity that the examples use on the emulator.
 pub const AGENT: &str = "example-agent";
@@ -36,12 +40,28 @@ impl Ground {
     /// # Errors
     /// As [`find`](Self::find).
     pub async fn find_with(human: Human) -> Result<Self, Box<dyn std::error::Error>> {
+        Self::find_on(Emulator::builder().with_human(human)).await
+    }
+
+    /// As [`find`](Self::find), with an emulator set up like this.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub async fn find_on(emulator: EmulatorBuilder) -> Result<Self, Box<dyn std::error::Error>> {
         match AgentBase::from_environment(&Environment::process()) {
             Ok(agentbase) => return Ok(Self { agentbase, emulator: None }),
             Err(error) if error.is_missing() => {}
             Err(error) => return Err(error.into()),
         }
-        let emulator = Emulator::builder().with_human(human).start().await?;
+        Self::emulated(emulator).await
+    }
+
+    /// On this emulator, whatever is configured.
+    ///
+    /// # Errors
+    /// If the emulator does not start.
+    pub async fn emulated(emulator: EmulatorBuilder) -> Result<Self, Box<dyn std::error::Error>> {
+        let emulator = emulator.start().await?;
         let access = emulator.agentbase();
         let agentbase = AgentBase::builder()
             .with_client_credentials(access.client_id(), access.client_secret().clone())

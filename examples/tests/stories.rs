@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
 
 type Anything = Box<dyn std::error::Error>;
 
@@ -71,6 +75,40 @@ async fn m2m_token() -> Result<(), Anything> {
 }
 
 #[tokio::test]
+async fn mcp_client() -> Result<(), Anything> {
+    let told = tells("mcp_client", &[], &["1. the MCP server at ", "2. ", "3. "]).await?;
+    assert!(told.contains(" answers 401 ") && told.contains(" and none failed"), "{told}");
+    let tokens = told.lines().find_map(|line| line.strip_prefix("3. ")?.split(' ').next()?.parse::<u32>().ok());
+    assert!(tokens.is_some_and(|tokens| tokens > 1), "the session outlives a token: {told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn mcp_server() -> Result<(), Anything> {
+    let link = "   http://localhost:";
+    let story = [
+        "1. the MCP server at ",
+        "2. alice",
+        "   the tool answers: asked 5 bytes",
+        "   the user sees: `calendar-oauth`",
+        link,
+        "   the tool answers: the calendar of alice",
+        "3. bob",
+        "   the user sees: `calendar-oauth`",
+        link,
+        "   the tool answers: the calendar of bob",
+        "4. carol",
+        "   the tool fails: `calendar-oauth`",
+        "   the tool answers: the calendar of carol",
+    ];
+    let told = tells("mcp_server", &["--human", "approve"], &story).await?;
+    assert!(!told.contains("sk-example") && !told.contains("sessionId"), "{told}");
+    let declined = "   the tool fails: The user declined";
+    let story = ["2. alice", declined, "3. bob", declined, "4. carol", "   the tool fails: `calendar-oauth`"];
+    tells("mcp_server", &["--human", "deny"], &story).await.map(drop)
+}
+
+#[tokio::test]
 async fn manage() -> Result<(), Anything> {
     let story = ["updated example-agent", "rotated the key", "creating it again: ", "26 agent identities"];
     tells("manage", &[], &story).await.map(drop)
@@ -98,6 +136,60 @@ async fn delegated_api_key() -> Result<(), Anything> {
     let told = tells("delegated_api_key", &["--human", "approve"], &story).await?;
     assert!(!told.contains("synthetic-key-"), "the key is never shown: {told}");
     Ok(())
+}
+
+/// Starts an example that serves until it is ended, and reads its lines up to one that begins like this.
+async fn serving(name: &str, last: &str) -> Result<(Child, Vec<String>), Anything> {
+    let folder = tempfile::tempdir()?;
+    let mut example = Command::new(program(name)?);
+    example.arg("--any-port").env_clear().current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut process = example.kill_on_drop(true).spawn()?;
+    let mut lines = BufReader::new(process.stdout.take().ok_or("no standard output")?).lines();
+    let reading = async {
+        let mut told = Vec::new();
+        while let Some(line) = lines.next_line().await? {
+            told.push(line);
+            if told.last().is_some_and(|line| line.starts_with(last)) {
+                return Ok::<_, Anything>(told);
+            }
+        }
+        Err(format!("no line `{last}…` in {told:?}").into())
+    };
+    let told = timeout(LONGEST, reading).await??;
+    Ok((process, told))
+}
+
+#[tokio::test]
+async fn agent_server() -> Result<(), Anything> {
+    let (_process, told) = serving("agent_server", "cargo run").await?;
+    let invocations = told[0].rsplit(' ').next().ok_or("no address")?.trim_end_matches('.').to_owned();
+    let variables: Vec<_> = told.iter().filter_map(|line| line.strip_prefix("export ")?.split('=').next()).collect();
+    assert_eq!(
+        variables,
+        ["OAUTH2_ISSUER_URI", "OAUTH2_CLIENT_ID", "OAUTH2_CLIENT_SECRET", "OAUTH2_REDIRECT_URI", "AGENT_ENDPOINT"]
+    );
+    let answer = http()?.post(invocations).body(r#"{"prompt":"hello"}"#).send().await?;
+    assert_eq!((answer.status().as_u16(), answer.headers()["www-authenticate"].to_str()?), (401, "Bearer"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn login_app() -> Result<(), Anything> {
+    let (_process, told) = serving("login_app", "Open http://127.0.0.1:").await?;
+    let origin = told[0].split(' ').nth(1).ok_or("no address")?;
+    let http = http()?;
+    let page = http.get(origin).header("accept", "text/html").send().await?;
+    assert_eq!((page.status().as_u16(), page.headers()["location"].to_str()?), (303, "/login?return_to=%2F"));
+    let page = http.get(format!("{origin}/login")).send().await?;
+    assert!(page.headers()["location"].to_str()?.contains("/oauth/authorize?response_type=code&client_id=chat&"));
+    let page = http.post(format!("{origin}/ask")).body(r#"{"prompt":"hello"}"#).send().await?;
+    assert_eq!(page.status().as_u16(), 401);
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "somebody who calls what the examples serve")]
+fn http() -> Result<reqwest::Client, Anything> {
+    Ok(reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(LONGEST).build()?)
 }
 
 #[tokio::test]

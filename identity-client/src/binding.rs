@@ -10,11 +10,12 @@
 mod registry;
 
 use std::{
-    fmt::{self, Write as _},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -29,9 +30,11 @@ use crate::{
     credential::CredentialKind,
     credential_request::CredentialRequest,
     error::{Error, ErrorKind},
+    hash::hex,
     name::ProviderName,
     platform::Description,
     principal::User,
+    random,
 };
 
 /// How many consents may be under way at once in one process.
@@ -78,7 +81,11 @@ pub struct Confirmed {
     pub provider: ProviderName,
     /// What the agent gets of it.
     pub credential: CredentialKind,
+    flow: PendingAuthorization,
 }
+
+/// Tells a platform that the user of a consent has come back.
+pub(crate) type Completer = Arc<dyn Fn(PendingAuthorization) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
 
 /// A consent that its own user sets out for; see [`SessionBinding::begin`].
 #[derive(Debug)]
@@ -226,7 +233,11 @@ impl SessionBinding {
         if !same_text(known, state) {
             return Err(BindingRefusal::Unknown);
         }
-        let (provider, credential) = (flow.pending.provider().clone(), flow.pending.credential());
+        let confirmed = Confirmed {
+            provider: flow.pending.provider().clone(),
+            credential: flow.pending.credential(),
+            flow: flow.pending.clone(),
+        };
         if !same_user(flow.pending.user(), signed_in) {
             // The state is genuine, so a consent of this flow ended in this other user's browser: also when it was
             // confirmed before, what the platform holds now may be theirs.
@@ -248,20 +259,45 @@ impl SessionBinding {
             return Err(BindingRefusal::OtherBrowser);
         }
         registry.confirm(&name, now);
-        Ok(Confirmed { provider, credential })
+        Ok(confirmed)
+    }
+
+    /// Has the platform told that the user has come back, if it wants to be ([`Platform::complete`](crate::Platform::complete)). To be called after a
+    /// consent is confirmed, so that it is complete although nobody may be waiting for it; the client does the same at its next
+    /// question, and the platform is told once.
+    ///
+    /// # Errors
+    /// What the platform answered. After a retryable error it is told again at the client's next question.
+    pub async fn complete(&self, confirmed: &Confirmed) -> Result<(), Error> {
+        let told = self.tell_platform(&confirmed.flow).await;
+        if let Err(error) = &told {
+            let kind = error.kind();
+            tracing::warn!(provider = %confirmed.provider, ?kind, "the platform could not be told that a user came back");
+        }
+        told
+    }
+
+    /// Tells the platform of a consent that is confirmed, once.
+    pub(crate) async fn tell_platform(&self, pending: &PendingAuthorization) -> Result<(), Error> {
+        let now = self.now();
+        let Some(name) = name(pending) else { return Ok(()) };
+        let completion = self.registry().flow(&name, now).and_then(registry::Flow::completion);
+        let Some((completer, done)) = completion else { return Ok(()) };
+        done.get_or_try_init(|| completer(pending.clone())).await.copied()
     }
 
     /// A fresh state: 192 bits, 48 characters, which fits the 50 that AgentBase takes for delegated keys.
     pub(crate) fn fresh_state() -> Result<String, Error> {
-        let mut bytes = [0_u8; 24];
-        getrandom::fill(&mut bytes).map_err(|_| {
-            Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes, so no consent can be begun")
-        })?;
-        Ok(hex(&bytes))
+        Ok(hex(&random::bytes::<24>("no consent can be begun")?))
     }
 
     /// Knows a consent from here on; one that it knows already stays as it is.
-    pub(crate) fn register(&self, pending: &PendingAuthorization, platform: Description<'_>) -> Result<(), Error> {
+    pub(crate) fn register(
+        &self,
+        pending: &PendingAuthorization,
+        platform: Description<'_>,
+        completer: Option<Completer>,
+    ) -> Result<(), Error> {
         let Some(state) = pending.parts().custom_state.as_deref() else {
             return Err(Error::new(
                 ErrorKind::AuthorizationDenied,
@@ -276,7 +312,7 @@ impl SessionBinding {
                 .with_hint("call again: the user gets a new authorization URL")
         })?;
         let key = key(platform, pending.credential(), pending.provider(), pending.user());
-        self.registry().register(digest("flow", state), pending, key, now, life)
+        self.registry().register(digest("flow", state), (pending, completer), key, now, life)
     }
 
     /// Where a consent stands that was registered, and a way to learn of changes.
@@ -389,14 +425,6 @@ fn digest(purpose: &str, state: &str) -> Digest {
         .chain_update(state)
         .finalize()
         .into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn of_hex(text: &str) -> Option<Digest> {

@@ -17,10 +17,11 @@ use futures_util::{
 use crate::{
     clock::Moment,
     consent::{Acquired, PendingAuthorization},
-    credential::Credential,
+    credential::{Credential, CredentialKind},
     credential_request::{CredentialRequest, KeyRef},
-    error::Error,
+    error::{Error, ErrorKind},
     lru::Lru,
+    name::Scope,
 };
 
 /// What a flight ends with, for everybody who waited.
@@ -64,6 +65,8 @@ struct Slot {
     told: bool,
     poller: Option<WeakShared<BoxFuture<'static, Result<Credential, Error>>>>,
     refusal: Option<Refusal>,
+    agreement: Agreement,
+    shortage: Option<Shortage>,
 }
 
 struct Kept {
@@ -86,6 +89,35 @@ struct Refusal {
     asked: bool,
 }
 
+/// What the user said to these scopes, as far as this client has seen.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Agreement {
+    #[default]
+    Unknown,
+    Given,
+    /// No, when they were asked for together with others: ask for them alone.
+    RefusedTogether,
+}
+
+/// The service wants a scope that the token lacks.
+#[derive(Clone, Copy)]
+struct Shortage {
+    /// When the service said so, or when the token came that the user was asked for.
+    at: Moment,
+    asked: bool,
+}
+
+/// What follows from a shortage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// The user will be asked when the credential is next needed.
+    Ask,
+    /// The user has just been asked, and agreed, and it did not help.
+    Asked,
+    /// A newer credential has taken its place.
+    Newer,
+}
+
 /// What the cache knows of a key.
 #[derive(Debug)]
 pub(crate) enum Lookup {
@@ -94,6 +126,8 @@ pub(crate) enum Lookup {
     Ageing(Credential, Arc<CredentialRequest>),
     /// The service keeps refusing it; ask again after this.
     Refused(Duration),
+    /// The service wants more than it allows; the user has to be asked.
+    Short,
     Missing,
 }
 
@@ -118,6 +152,9 @@ impl Cache {
     pub(crate) fn lookup(&self, key: &KeyRef<'_>, now: Moment) -> Lookup {
         let mut state = self.lock();
         let Some((request, slot)) = state.slots.get(key) else { return Lookup::Missing };
+        if slot.shortage.is_some_and(|shortage| !shortage.asked) && slot.pending.is_none() && !slot.is_under_way() {
+            return Lookup::Short;
+        }
         let Some(kept) = slot.kept.as_mut().filter(|kept| now.since(&kept.since) < kept.life) else {
             slot.kept = None;
             // A consent that is under way is the way out of the refusal.
@@ -215,6 +252,10 @@ impl Cache {
             slot.pending = None;
             slot.told = false;
             slot.poller = None;
+            slot.agreement = Agreement::Given;
+            if let Some(shortage) = slot.shortage.as_mut().filter(|shortage| shortage.asked) {
+                shortage.at = arrival.at;
+            }
             slot.kept = Some(Kept {
                 credential: credential.clone(),
                 generation: arrival.generation,
@@ -245,6 +286,10 @@ impl Cache {
         self.change(request, epoch, |slot| {
             slot.flight = None;
             if !error.is_retryable() {
+                let wider = |pending: &PendingAuthorization| pending.scopes().len() > request.scopes().len();
+                if error.kind() == ErrorKind::AuthorizationDenied && slot.pending.as_ref().is_some_and(wider) {
+                    slot.agreement = Agreement::RefusedTogether;
+                }
                 slot.kept = None;
                 slot.pending = None;
                 slot.told = false;
@@ -305,8 +350,7 @@ impl Cache {
         let mut state = self.lock();
         let State { slots, counter, .. } = &mut *state;
         if let Some((_, slot)) = slots.get(key) {
-            slot.clear(next(counter));
-            slot.refusal = None;
+            slot.forget(next(counter));
         }
     }
 
@@ -316,8 +360,7 @@ impl Cache {
         let State { slots, counter, .. } = &mut *state;
         slots.for_each(|request, slot| {
             if which(request) {
-                slot.clear(next(counter));
-                slot.refusal = None;
+                slot.forget(next(counter));
             }
         });
     }
@@ -342,6 +385,54 @@ impl Cache {
         let mut state = self.lock();
         let refusal = state.slots.get(&KeyRef::of(request)).and_then(|(_, slot)| slot.refusal.as_mut());
         refusal.is_some_and(|refusal| !std::mem::replace(&mut refusal.asked, true))
+    }
+
+    /// The service wants more than the credential of this generation allows. It is kept: it is good for the rest.
+    pub(crate) fn lacks(&self, request: &CredentialRequest, generation: u64, now: Moment) -> Remedy {
+        let mut state = self.lock();
+        let Some((_, slot)) = state.slots.get(&KeyRef::of(request)) else { return Remedy::Newer };
+        if slot.kept.as_ref().is_none_or(|kept| kept.generation != generation) {
+            return Remedy::Newer;
+        }
+        match slot.shortage {
+            Some(shortage) if !shortage.asked => Remedy::Ask,
+            Some(shortage) if now.since(&shortage.at) < REFUSAL_REST => Remedy::Asked,
+            _ => {
+                slot.shortage = Some(Shortage { at: now, asked: false });
+                Remedy::Ask
+            }
+        }
+    }
+
+    /// Takes it on the caller to ask the user for what is lacking; once a shortage.
+    pub(crate) fn claim_step_up(&self, request: &CredentialRequest) -> bool {
+        let mut state = self.lock();
+        let shortage = state.slots.get(&KeyRef::of(request)).and_then(|(_, slot)| slot.shortage.as_mut());
+        shortage.is_some_and(|shortage| !std::mem::replace(&mut shortage.asked, true))
+    }
+
+    /// The scopes of this request, and those that its user has agreed to elsewhere, if these are more.
+    pub(crate) fn union(&self, request: &CredentialRequest) -> Option<Vec<Scope>> {
+        let user = request.user().filter(|_| request.credential() == CredentialKind::AccessToken)?;
+        let mut union = request.scopes().to_vec();
+        let mut state = self.lock();
+        if state.slots.get(&KeyRef::of(request)).is_some_and(|(_, slot)| slot.agreement == Agreement::RefusedTogether) {
+            return None;
+        }
+        state.slots.for_each(|other, slot| {
+            if slot.agreement == Agreement::Given
+                && other.user() == Some(user)
+                && other.provider() == request.provider()
+                && other.credential() == request.credential()
+            {
+                other.scopes().iter().for_each(|scope| {
+                    if !union.contains(scope) {
+                        union.push(scope.clone());
+                    }
+                });
+            }
+        });
+        (union.len() > request.scopes().len()).then_some(union)
     }
 
     fn make_room(&self, state: &mut State) {
@@ -369,6 +460,13 @@ impl Slot {
         self.pending = None;
         self.told = false;
         self.poller = None;
+    }
+
+    fn forget(&mut self, epoch: u64) {
+        self.clear(epoch);
+        self.refusal = None;
+        self.agreement = Agreement::Unknown;
+        self.shortage = None;
     }
 
     fn is_under_way(&self) -> bool {

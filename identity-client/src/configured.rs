@@ -1,24 +1,122 @@
 //! Which platform the environment is configured for: the one place that knows them all.
+//!
+//! The variable `IDENTITY_PLATFORM` names it. Without that it is the one that something is configured for; if that is more
+//! than one, nothing is guessed: credentials of one platform must never be looked for on another.
 
 use crate::{client::IdentityClientBuilder, env::Environment, error::BuildError};
 
-#[cfg(feature = "agentbase")]
-pub(crate) fn platform(
-    builder: IdentityClientBuilder,
-    environment: &Environment,
-) -> Result<IdentityClientBuilder, BuildError> {
-    crate::agentbase::AgentBase::from_environment(environment).map(|agentbase| builder.with_platform(agentbase))
+const CHOICE: &str = "IDENTITY_PLATFORM";
+
+type Build = fn(IdentityClientBuilder, &Environment) -> Result<IdentityClientBuilder, BuildError>;
+
+/// A platform that is compiled in.
+struct Candidate {
+    name: &'static str,
+    /// Where its configuration is looked for, for messages.
+    places: &'static str,
+    is_configured: fn(&Environment) -> bool,
+    build: Build,
 }
 
-#[cfg(not(feature = "agentbase"))]
+const CANDIDATES: &[Candidate] = &[
+    #[cfg(feature = "agentbase")]
+    Candidate {
+        name: "agentbase",
+        places: "GREENNODE_CLIENT_ID or .greennode.json",
+        is_configured: crate::agentbase::is_configured,
+        build: |builder, environment| {
+            crate::agentbase::AgentBase::from_environment(environment).map(|platform| builder.with_platform(platform))
+        },
+    },
+    #[cfg(feature = "agentkit")]
+    Candidate {
+        name: "agentkit",
+        places: "VOLCENGINE_ACCESS_KEY or the function runtime's IAM file",
+        is_configured: crate::agentkit::is_configured,
+        build: |builder, environment| {
+            crate::agentkit::AgentKit::from_environment(environment).map(|platform| builder.with_platform(platform))
+        },
+    },
+    #[cfg(feature = "idaas")]
+    Candidate {
+        name: "idaas",
+        places: "CLOUD_IDAAS_CONFIG_PATH or ~/.cloud_idaas/client-config.json",
+        is_configured: crate::idaas::is_configured,
+        build: |builder, environment| {
+            crate::idaas::Idaas::from_environment(environment).map(|platform| builder.with_platform(platform))
+        },
+    },
+];
+
 pub(crate) fn platform(
     builder: IdentityClientBuilder,
     environment: &Environment,
 ) -> Result<IdentityClientBuilder, BuildError> {
-    let _ = environment;
-    drop(builder);
-    Err(BuildError::missing(
-        "no platform is compiled in",
-        "enable a platform's feature of identity-client, for example `agentbase`, or give the builder a platform of your own",
-    ))
+    let candidate = choose(CANDIDATES, environment)?;
+    (candidate.build)(builder, environment)
+}
+
+fn choose<'a>(candidates: &'a [Candidate], environment: &Environment) -> Result<&'a Candidate, BuildError> {
+    use secrecy::ExposeSecret as _;
+
+    let names = |which: &[&Candidate]| {
+        let named: Vec<_> = which.iter().map(|one| format!("`{}` ({})", one.name, one.places)).collect();
+        named.join(", ")
+    };
+    let all: Vec<&Candidate> = candidates.iter().collect();
+    let Some(first) = candidates.first() else {
+        return Err(BuildError::missing(
+            "no platform is compiled in",
+            "enable a platform's feature of identity-client, for example `agentbase`, or give the builder a platform of your own",
+        ));
+    };
+    if let Some(chosen) = environment.setting(CHOICE)? {
+        let chosen = candidates.iter().find(|one| one.name == chosen.expose_secret());
+        return chosen.ok_or_else(|| {
+            BuildError::broken(
+                format!("{CHOICE} names no platform that is compiled in"),
+                format!("set it to one of {}, or enable the feature of the platform that is meant", names(&all)),
+            )
+        });
+    }
+    if candidates.len() == 1 {
+        return Ok(first);
+    }
+    let configured: Vec<&Candidate> = all.iter().copied().filter(|one| (one.is_configured)(environment)).collect();
+    match configured.as_slice() {
+        [one] => Ok(one),
+        [] => Err(BuildError::missing(
+            "no platform is configured",
+            format!("configure one of {}; or give the builder a platform with `with_platform(..)`", names(&all)),
+        )),
+        several => Err(BuildError::broken(
+            format!("more than one platform is configured: {}", names(several)),
+            format!("say which with {CHOICE}, or remove what is not meant"),
+        )),
+    }
+}
+
+#[cfg(all(test, feature = "agentbase", feature = "agentkit"))]
+mod tests {
+    use super::*;
+
+    fn chosen(variables: &[(&str, &str)]) -> Result<&'static str, BuildError> {
+        choose(CANDIDATES, &Environment::of(variables.iter().copied())).map(|one| one.name)
+    }
+
+    #[test]
+    fn the_environment_names_one_platform_or_none_is_taken() {
+        let (greennode, volcengine) = (("GREENNODE_CLIENT_ID", "x"), ("VOLCENGINE_ACCESS_KEY", "y"));
+        assert_eq!(chosen(&[greennode]).unwrap(), "agentbase");
+        assert_eq!(chosen(&[volcengine]).unwrap(), "agentkit");
+        let ambiguous = chosen(&[greennode, volcengine]).unwrap_err();
+        assert!(ambiguous.is_broken());
+        for name in ["agentbase", "agentkit"] {
+            assert!(ambiguous.to_string().contains(name), "{ambiguous}");
+            assert_eq!(chosen(&[greennode, volcengine, (CHOICE, name)]).unwrap(), name);
+        }
+        assert!(chosen(&[(CHOICE, "azure")]).unwrap_err().is_broken());
+        assert!(chosen(&[(CHOICE, "")]).unwrap_err().is_broken());
+        assert!(chosen(&[]).unwrap_err().is_missing());
+    }
 }

@@ -199,6 +199,12 @@ pub trait Prompt: Send + Sync {
     /// Tells the user. An error ends the call: nobody would know where to agree.
     fn show(&self, pending: PendingAuthorization) -> BoxFuture<'_, Result<(), PromptError>>;
 
+    /// What a call does once this has told the user, unless the call itself says. Default: it waits. One who hands the link
+    /// to somebody who will call again says [`Wait::Return`].
+    fn then(&self) -> Wait {
+        Wait::Poll
+    }
+
     /// Called about once a second while the call that told the user waits, with the time that is left. Must not block.
     fn remaining(&self, pending: &PendingAuthorization, left: Duration) {
         let _ = (pending, left);

@@ -2,7 +2,13 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
-use crate::{client::IdentityClient, error::Error, principal::User};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use http::HeaderMap;
+
+use crate::{client::IdentityClient, consent::Prompt, error::Error, principal::User};
 
 tokio::task_local! {
     static CURRENT: RequestContext;
@@ -33,6 +39,9 @@ struct Parts {
     return_url: Option<String>,
     request_id: Option<String>,
     session_id: Option<String>,
+    custom_headers: HeaderMap,
+    prompt: Option<Arc<dyn Prompt>>,
+    end_of_waits: Option<Shared<BoxFuture<'static, ()>>>,
 }
 
 impl RequestContext {
@@ -76,6 +85,35 @@ impl RequestContext {
         self.change(|parts| parts.session_id = Some(id.into()))
     }
 
+    /// Headers of the request that the application let through to its handlers. They are the caller's words: nothing that a
+    /// user or a permission may be taken from.
+    #[must_use]
+    pub fn with_custom_headers(self, headers: HeaderMap) -> Self {
+        self.change(|parts| parts.custom_headers = headers)
+    }
+
+    /// Tells the caller of this invocation where its user agrees. Comes after a call's own `on_auth_url` and before the
+    /// client's prompt; shows nobody a consent of another user than this context's; and is used for each call that needs a
+    /// consent, also one that somebody was told of before, for this caller may not have been.
+    #[must_use]
+    pub fn with_prompt(self, prompt: Arc<dyn Prompt>) -> Self {
+        self.change(|parts| parts.prompt = Some(prompt))
+    }
+
+    /// Ends every wait for a consent in this context as soon as a future is ready, for example because the application
+    /// shuts down. The call fails with [`ErrorKind::AuthorizationRequired`](crate::ErrorKind::AuthorizationRequired), and the
+    /// pending can be resumed.
+    #[must_use]
+    pub fn with_end_of_waits(self, end: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.change(|parts| parts.end_of_waits = Some(end.boxed().shared()))
+    }
+
+    /// The same context for work that goes on after its caller was answered: nobody is there to be told.
+    #[must_use]
+    pub fn without_caller(self) -> Self {
+        self.change(|parts| parts.prompt = None)
+    }
+
     fn change(mut self, change: impl FnOnce(&mut Parts)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
@@ -109,6 +147,27 @@ impl RequestContext {
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
         self.0.session_id.as_deref()
+    }
+
+    /// A header that the application let through, if it is text. The name is compared without case.
+    #[must_use]
+    pub fn custom_header(&self, name: &str) -> Option<&str> {
+        self.0.custom_headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// All headers that the application let through.
+    #[must_use]
+    pub fn custom_headers(&self) -> &HeaderMap {
+        &self.0.custom_headers
+    }
+
+    /// How this caller is told of a consent of this user.
+    pub(crate) fn prompt_for(&self, user: &User) -> Option<&dyn Prompt> {
+        self.0.prompt.as_deref().filter(|_| self.user() == Some(user))
+    }
+
+    pub(crate) fn end_of_waits(&self) -> Option<Shared<BoxFuture<'static, ()>>> {
+        self.0.end_of_waits.clone()
     }
 
     /// The context of the running task, if it was given one.

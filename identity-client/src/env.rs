@@ -7,6 +7,10 @@ use std::{
     sync::Arc,
 };
 
+use secrecy::SecretString;
+
+use crate::error::BuildError;
+
 /// The variables and the working directory that a configuration is read from.
 ///
 /// [`Environment::process`] is the real one; tests and tools make their own, so nothing ever sets a process variable.
@@ -59,6 +63,21 @@ impl Environment {
         }
     }
 
+    /// The value of a variable that configures something. One that is set and empty is a mistake, not an absence: the next
+    /// source would hide it.
+    pub(crate) fn setting(&self, name: &str) -> Result<Option<SecretString>, BuildError> {
+        match self.get(name) {
+            Ok(Some(value)) if value.trim().is_empty() => Err(BuildError::broken(
+                format!("the variable {name} is set, but empty"),
+                format!("give {name} a value, or unset it"),
+            )),
+            Ok(value) => Ok(value.map(Into::into)),
+            Err(NotUnicode) => {
+                Err(BuildError::broken(format!("the variable {name} is not UTF-8 text"), format!("set {name} again")))
+            }
+        }
+    }
+
     /// Reads a file of at most `limit` bytes; `None` if there is no such file.
     pub(crate) fn read_file(&self, name: &Path, limit: u64) -> io::Result<Option<String>> {
         use io::Read as _;
@@ -77,7 +96,15 @@ impl Environment {
         Ok(Some(text))
     }
 
+    /// When a file was last changed; `None` if there is no such file.
+    #[cfg(any(feature = "agentbase", feature = "agentkit"))]
+    pub(crate) fn changed_at(&self, name: &Path) -> Option<std::time::SystemTime> {
+        let data = self.path(name)?.metadata().ok()?;
+        Some(data.modified().unwrap_or(std::time::UNIX_EPOCH))
+    }
+
     /// Whether other accounts of this machine can read a file. Only Unix tells.
+    #[cfg(feature = "agentbase")]
     pub(crate) fn others_can_read(&self, name: &Path) -> bool {
         #[cfg(unix)]
         {
@@ -112,4 +139,34 @@ impl fmt::Debug for Environment {
         };
         f.debug_struct("Environment").field("variables", &variables).field("directory", &self.directory).finish()
     }
+}
+
+/// An id and its secret. Half a pair is never completed from another source; `names` are those of the two, for messages.
+pub(crate) fn both_or_neither<I, S>(
+    (id, secret): (Option<I>, Option<S>),
+    names: &[String; 2],
+) -> Result<Option<(I, S)>, BuildError> {
+    let [of_id, of_secret] = names;
+    let (present, absent) = match (id, secret) {
+        (Some(id), Some(secret)) => return Ok(Some((id, secret))),
+        (None, None) => return Ok(None),
+        (Some(_), None) => (of_id, of_secret),
+        (None, Some(_)) => (of_secret, of_id),
+    };
+    Err(BuildError::broken(
+        format!("{present} is set, but {absent} is not"),
+        format!("set {absent} too, or remove {present}: id and secret are always taken from one source"),
+    ))
+}
+
+/// Refuses what was copied with something around it.
+pub(crate) fn check_text(text: &str, what: &str) -> Result<(), BuildError> {
+    let problem = if text.trim().is_empty() {
+        "is empty"
+    } else if text != text.trim() || text.chars().any(char::is_control) {
+        "has spaces or line ends around it, or control characters"
+    } else {
+        return Ok(());
+    };
+    Err(BuildError::broken(format!("{what} {problem}"), "copy it again, without anything around it"))
 }

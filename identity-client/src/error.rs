@@ -2,7 +2,12 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use crate::{consent::PendingAuthorization, credential::CredentialRef, name::ProviderName};
+use crate::{
+    consent::PendingAuthorization,
+    credential::{AccessToken, CredentialRef, RUNTIME_ROLE, WORKLOAD_IDENTITY},
+    name::ProviderName,
+    step_up,
+};
 
 /// An error of this crate: small, cheap to clone (one failure is handed to everybody who waited for it), and free of
 /// secrets, bodies and full URLs.
@@ -132,11 +137,35 @@ impl Error {
     pub fn credential_rejected<'a>(credential: impl Into<CredentialRef<'a>>) -> Self {
         let credential = credential.into();
         let provider = credential.reject();
+        let provider = provider.filter(|_| credential.kind().may_need_consent());
         let whose = provider.map_or_else(String::new, |name| format!(" from provider `{name}`"));
         Self::new(ErrorKind::Unauthenticated, format!("the service refused the {}{whose}", credential.kind().noun()))
             .with_hint(
                 "it is forgotten, so call again for a fresh one; if that is refused too, correct it at the provider",
             )
+    }
+
+    /// Tells the client that the service wants a scope that this access token lacks (typically 403 with
+    /// `error="insufficient_scope"`, RFC 6750 section 3.1), and makes the error to return. `scope` is the challenge's
+    /// attribute of that name, or empty if it has none.
+    ///
+    /// If the handler declares the scopes and acts for a user, the next request for the credential asks that user anew,
+    /// once, for all the scopes declared, together with those they have agreed to for other handlers. If that does not
+    /// help, nobody is asked again for a minute. The token itself is kept until then: it is good for the rest. A scope
+    /// that no handler declares is never asked for; the hint says which one to add. A 403 of another kind is no
+    /// reason to call this.
+    ///
+    /// ```
+    /// # use identity_client::{AccessToken, Error};
+    /// fn check(status: u16, challenged_scope: Option<&str>, access_token: &AccessToken) -> Result<(), Error> {
+    ///     match (status, challenged_scope) {
+    ///         (403, Some(scope)) => Err(Error::insufficient_scope(access_token, scope)),
+    ///         _ => Ok(()),
+    ///     }
+    /// }
+    /// ```
+    pub fn insufficient_scope(access_token: &AccessToken, scope: &str) -> Self {
+        step_up::insufficient_scope(access_token, scope)
     }
 
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
@@ -176,8 +205,11 @@ impl Error {
         self.change(|inner| inner.source = Some(Arc::from(source.into())))
     }
 
-    /// Names the provider in the message, unless it is named there.
+    /// Names the provider in the message, unless it is named there, or there is none.
     pub(crate) fn about(self, provider: &ProviderName) -> Self {
+        if [RUNTIME_ROLE, WORKLOAD_IDENTITY].contains(&provider.as_str()) {
+            return self;
+        }
         self.change(|inner| {
             let named = format!("`{provider}`");
             if !inner.message.contains(&named) {

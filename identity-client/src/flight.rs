@@ -37,7 +37,7 @@ pub(crate) async fn fly(client: &Arc<Inner>, request: &Arc<CredentialRequest>) -
     flight.await
 }
 
-/// The service refused what the platform holds, and what it holds anew: the user has to agree again.
+/// What the platform holds does not do, and asking for it again would not help: the user has to agree again.
 pub(crate) async fn ask_anew(client: &Arc<Inner>, request: &Arc<CredentialRequest>) -> Landing {
     let mut forced = Arc::clone(request);
     Arc::make_mut(&mut forced).options.force = true;
@@ -53,10 +53,10 @@ async fn land(
     let asked = match under_way {
         // Go on with the consent that is under way instead of sending the user a second link.
         Some(pending) => match waiting::ask_once(client, pending).await {
-            Err(error) if error.kind() == ErrorKind::AuthorizationExpired => gate::acquire(client, request).await?,
+            Err(error) if error.kind() == ErrorKind::AuthorizationExpired => acquire(client, request).await?,
             asked => asked?,
         },
-        None => gate::acquire(client, request).await?,
+        None => acquire(client, request).await?,
     };
     match asked {
         Acquired::Ready(issued) => keep(client, request, epoch, issued).map(Acquired::Ready),
@@ -66,6 +66,21 @@ async fn land(
             client.cache.keep_pending(request, epoch, &pending);
             Ok(Acquired::NeedsConsent(pending))
         }
+    }
+}
+
+/// Asks for the scopes that are declared, and no more. If the user has to be asked anyway, they are asked once for all that
+/// they have agreed to: at many providers a new consent takes the place of the one before, and two handlers would take
+/// each other's away for ever.
+async fn acquire(client: &Arc<Inner>, request: &CredentialRequest) -> Result<Acquired<Issued>, Error> {
+    let union = client.cache.union(request).map(|scopes| CredentialRequest { scopes, ..request.clone() });
+    let union = union.filter(|union| client.platform.check(union).is_ok());
+    if let Some(union) = union.as_ref().filter(|union| union.options().force) {
+        return gate::acquire(client, union).await;
+    }
+    match (gate::acquire(client, request).await?, union) {
+        (Acquired::NeedsConsent(_), Some(union)) => gate::acquire(client, &union).await,
+        (acquired, _) => Ok(acquired),
     }
 }
 
@@ -89,7 +104,7 @@ pub(crate) fn keep(
         generation: arrival.generation,
         bound: issued.bound,
     };
-    let credential = Credential::released(issued.kind, issued.secret, expires_at, issued.scopes, origin)
+    let credential = Credential::released(issued, expires_at, origin)
         .map_err(|_| Error::protocol("the platform answered with an empty credential").about(request.provider()))?;
     if !life.is_zero() {
         client.cache.keep(request, epoch, &credential, &arrival);

@@ -2,14 +2,14 @@
 //!
 //! Without a binding every gate is open, and a receipt says so.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use crate::{
     audit::Bound,
-    binding::{SessionBinding, Standing, check_state},
+    binding::{Completer, SessionBinding, Standing, check_state},
     client::Inner,
     consent::{Acquired, PendingAuthorization, Polled},
-    credential_request::{CredentialRequest, Flow},
+    credential_request::CredentialRequest,
     error::{Error, ErrorKind},
     platform::Issued,
     poll::Answer,
@@ -30,7 +30,7 @@ pub(crate) enum Passage {
 /// Asks the platform, with a state to come back with; what it holds already is taken unless a consent that nobody confirmed
 /// may have put it there.
 pub(crate) async fn acquire(client: &Inner, request: &CredentialRequest) -> Result<Acquired<Issued>, Error> {
-    let binding = client.binding.as_ref().filter(|_| request.flow() == Flow::UserFederation);
+    let binding = client.binding.as_ref().filter(|_| request.may_need_consent());
     let Some(binding) = binding else {
         let acquired = client.platform.acquire(request).await?;
         warn_unbound(client, &acquired);
@@ -102,12 +102,31 @@ fn warn_unbound(client: &Inner, acquired: &Acquired<Issued>) {
 }
 
 /// Lets a consent be confirmed here from now on.
-pub(crate) fn enter(client: &Inner, pending: &PendingAuthorization) -> Result<(), Error> {
-    client.binding.as_ref().map_or(Ok(()), |binding| binding.register(pending, client.platform.describe()))
+pub(crate) fn enter(client: &Arc<Inner>, pending: &PendingAuthorization) -> Result<(), Error> {
+    let Some(binding) = &client.binding else { return Ok(()) };
+    let completer = client.platform.capabilities().consent_completion.then(|| completer(client));
+    binding.register(pending, client.platform.describe(), completer)
+}
+
+/// Tells the platform that the user has come back. Whoever confirms may be there before whoever waits, or without.
+fn completer(client: &Arc<Inner>) -> Completer {
+    let client = Arc::downgrade(client);
+    Arc::new(move |pending| {
+        let client = client.upgrade();
+        Box::pin(async move {
+            let Some(client) = client else {
+                return Err(Error::new(ErrorKind::Unavailable, "the client that began the consent is gone"));
+            };
+            client.platform.complete(&pending).await.map_err(|error| error.about(pending.provider()))
+        })
+    })
 }
 
 /// Asks the platform once.
 pub(crate) async fn poll(client: &Inner, pending: &PendingAuthorization) -> Result<Passage, Error> {
+    if let Some(binding) = &client.binding {
+        binding.tell_platform(pending).await?;
+    }
     let polled = client.platform.poll(pending).await;
     let Some(binding) = &client.binding else {
         return polled.map(|polled| match answer(polled) {

@@ -15,8 +15,8 @@ use crate::{
     context::RequestContext,
     credential::Credential,
     error::Error,
-    inject::{FromAccessToken, FromApiKey, FromCredentialError},
-    principal::User,
+    inject::{FromAccessToken, FromApiKey, FromCredentialError, FromStsCredentials, FromWorkloadToken},
+    principal::{User, UserRef},
     together,
 };
 pub use crate::{
@@ -86,6 +86,22 @@ pub fn access_token_parameter<'a, T: FromAccessToken<'a>>(fetched: &'a Fetched) 
     }
 }
 
+/// Makes a handler's STS credentials parameter.
+pub fn sts_credentials_parameter<'a, T: FromStsCredentials<'a>>(fetched: &'a Fetched) -> Result<T, Error> {
+    match &fetched.0 {
+        Some(Credential::StsCredentials(credentials)) => T::from_sts_credentials(credentials),
+        _ => Err(Error::protocol("another kind of credential came than STS credentials")),
+    }
+}
+
+/// Makes a handler's workload token parameter.
+pub fn workload_token_parameter<'a, T: FromWorkloadToken<'a>>(fetched: &'a Fetched) -> Result<T, Error> {
+    match &fetched.0 {
+        Some(Credential::WorkloadToken(token)) => T::from_workload_token(token),
+        _ => Err(Error::protocol("another kind of credential came than a workload token")),
+    }
+}
+
 /// Makes a handler's return value of an error.
 pub fn fail<R: FromCredentialError>(error: Error) -> R {
     R::from_credential_error(error)
@@ -116,42 +132,42 @@ pub fn parameters<K: AsRef<str>, V: AsRef<str>>(list: &[(K, V)]) -> Vec<(&str, &
     label = "give a `User`, a `&str` or a `String`, or an `Option` of one"
 )]
 pub trait AsUser {
-    /// The user's id; `None` if nobody is named.
-    fn user_id(&self) -> Option<&str>;
+    /// The user; nobody if none is named.
+    fn as_argument(&self) -> UserArgument<'_>;
 }
 
 /// The user that a call names.
 pub fn user<U: AsUser + ?Sized>(user: &U) -> UserArgument<'_> {
-    UserArgument(user.user_id())
+    user.as_argument()
 }
 
 impl AsUser for str {
-    fn user_id(&self) -> Option<&str> {
-        Some(self)
+    fn as_argument(&self) -> UserArgument<'_> {
+        UserArgument(Some(UserRef::of_id(self)))
     }
 }
 
 impl AsUser for String {
-    fn user_id(&self) -> Option<&str> {
-        Some(self)
+    fn as_argument(&self) -> UserArgument<'_> {
+        UserArgument(Some(UserRef::of_id(self)))
     }
 }
 
 impl AsUser for User {
-    fn user_id(&self) -> Option<&str> {
-        Some(self.id())
+    fn as_argument(&self) -> UserArgument<'_> {
+        self.into()
     }
 }
 
 impl<U: AsUser + ?Sized> AsUser for &U {
-    fn user_id(&self) -> Option<&str> {
-        (**self).user_id()
+    fn as_argument(&self) -> UserArgument<'_> {
+        (**self).as_argument()
     }
 }
 
 impl<U: AsUser> AsUser for Option<U> {
-    fn user_id(&self) -> Option<&str> {
-        self.as_ref().and_then(AsUser::user_id)
+    fn as_argument(&self) -> UserArgument<'_> {
+        self.as_ref().map_or(UserArgument(None), AsUser::as_argument)
     }
 }
 

@@ -14,6 +14,7 @@ use backon::Retryable as _;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use identity_grammar::is_loopback_host;
+#[cfg(any(test, feature = "agentbase", feature = "idaas"))]
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tracing::Instrument as _;
 use url::Url;
@@ -28,6 +29,8 @@ use crate::{
 
 /// No answer of a platform is larger: a page of a hundred records is a few tens of KiB.
 const MAX_BODY: usize = 1 << 20;
+
+const LOOK_AT_THE_NETWORK: &str = "check the network, the proxy and the endpoint's host name, then try again";
 
 /// How a platform is reached.
 #[derive(Clone)]
@@ -124,6 +127,7 @@ impl fmt::Debug for HttpOptions {
 pub(crate) struct Endpoint(Url);
 
 /// Everything that is not unreserved is encoded, so a segment can never leave its place.
+#[cfg(any(test, feature = "agentbase", feature = "idaas"))]
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 impl Endpoint {
@@ -158,7 +162,12 @@ impl Endpoint {
         &self.0
     }
 
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.0.host_str().is_some_and(is_loopback_host)
+    }
+
     /// The URL of a path below it; each segment is encoded whole.
+    #[cfg(any(test, feature = "agentbase", feature = "idaas"))]
     pub(crate) fn at(&self, segments: &[&str]) -> Result<Url, Error> {
         let mut text = self.as_str().to_owned();
         for segment in segments {
@@ -367,8 +376,18 @@ impl Transport {
             }
             body.extend_from_slice(&chunk);
         }
+        if is_cut_short(&headers, body.len()) {
+            return Err(Tried::cut_short(&host));
+        }
         Ok(Answer { status, headers, body, received: self.clock.now().wall })
     }
+}
+
+/// Whether fewer bytes came than the head promised (RFC 9113 section 8.1.1). Over HTTP/2 a stream that the server resets
+/// without an error ends the body as if it were whole.
+fn is_cut_short(headers: &HeaderMap, received: usize) -> bool {
+    let promised = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    promised.is_some_and(|promised| promised > received as u64)
 }
 
 /// reqwest would panic instead.
@@ -428,6 +447,12 @@ impl Tried {
         Self::Failed { error, unsent: true, passing: false }
     }
 
+    fn cut_short(host: &str) -> Self {
+        let error = Error::new(ErrorKind::Transport, format!("the answer of {host} ended before its Content-Length"))
+            .with_hint(LOOK_AT_THE_NETWORK);
+        Self::Failed { error, unsent: false, passing: true }
+    }
+
     fn of(error: reqwest::Error, host: &str) -> Self {
         let unsent = error.is_connect();
         let (kind, message) = if error.is_timeout() {
@@ -439,8 +464,8 @@ impl Tried {
         };
         // reqwest's own error prints the URL, and those in between can quote what the peer sent: the innermost names the cause.
         let cause = innermost(&error.without_url());
-        let hint = "check the network, the proxy and the endpoint's host name, then try again";
-        Self::Failed { error: Error::new(kind, message).with_source(cause).with_hint(hint), unsent, passing: true }
+        let error = Error::new(kind, message).with_source(cause).with_hint(LOOK_AT_THE_NETWORK);
+        Self::Failed { error, unsent, passing: true }
     }
 
     fn may_repeat(&self, repeat: Repeat) -> bool {
@@ -521,6 +546,16 @@ mod tests {
         for bad in ["", ".", ".."] {
             endpoint.at(&[bad]).unwrap_err();
         }
+    }
+
+    #[test]
+    fn an_answer_shorter_than_its_length_is_cut_short() {
+        let with = |length: &str| HeaderMap::from_iter([(http::header::CONTENT_LENGTH, length.parse().unwrap())]);
+        assert!(is_cut_short(&with("5000"), 0));
+        assert!(is_cut_short(&with("5000"), 4999));
+        assert!(!is_cut_short(&with("5000"), 5000));
+        assert!(!is_cut_short(&with("soon"), 1));
+        assert!(!is_cut_short(&HeaderMap::new(), 0));
     }
 
     #[test]

@@ -22,6 +22,8 @@ use crate::{
     prompt_failure::PromptFailure,
 };
 
+const STAYS_GOOD: &str = "the link stays good for a while: ask the user to finish, then call again or `resume` the pending; a longer `timeout` waits longer";
+
 /// No platform keeps a session longer than this; a wait that everybody has left ends at once anyway.
 const LONGEST_WAIT: Duration = identity_grammar::MAX_WAIT;
 
@@ -34,22 +36,57 @@ pub(crate) async fn consent(
 ) -> Result<Credential, Error> {
     let timeout = need.timeout.unwrap_or(client.consent_timeout);
     let deadline = tokio::time::Instant::from_std(client.clock.now().steady) + timeout;
-    let prompt = need.prompt.or(client.prompt.as_deref());
-    let told = tell(prompt, client, request, &pending);
+    let task = RequestContext::current();
+    let teller = Teller::of(need, client, task.as_ref(), &pending);
+    let prompt = teller.prompt;
+    let told = tell(teller, client, request, &pending);
     let told = tokio::time::timeout_at(deadline, told).await.map_err(|_| timed_out(client, &pending, timeout))??;
-    match need.wait {
+    match need.wait.or_else(|| prompt.map(Prompt::then)).unwrap_or_default() {
         Wait::Return => Err(required(pending)),
         Wait::Poll if told == Told::ByNobody => Err(required(pending).with_hint(
             "give the call an `on_auth_url`, or the client a prompt: nobody would tell the user where to agree",
         )),
         Wait::Poll => {
             let wait = tokio::time::timeout_at(deadline, wait(client, request, &pending));
-            let waited = match prompt.filter(|_| told == Told::Here) {
-                Some(prompt) => showing(prompt, &pending, deadline, wait).await,
+            let wait = async {
+                match prompt.filter(|_| told == Told::Here) {
+                    Some(prompt) => showing(prompt, &pending, deadline, wait).await,
+                    None => wait.await,
+                }
+            };
+            let waited = match need.contexts(task.as_ref()).find_map(RequestContext::end_of_waits) {
+                Some(end) => match select(pin!(wait), end).await {
+                    Either::Left((waited, _)) => waited,
+                    Either::Right(_) => return Err(ended(&pending)),
+                },
                 None => wait.await,
             };
             waited.map_err(|_| timed_out(client, &pending, timeout))?
         }
+    }
+}
+
+/// Who tells the user.
+#[derive(Clone, Copy)]
+struct Teller<'a> {
+    prompt: Option<&'a dyn Prompt>,
+    /// It tells one caller, who may not be the one that was told before.
+    of_caller: bool,
+}
+
+impl<'a> Teller<'a> {
+    /// The call's own prompt, else that of its context, else the client's.
+    fn of(
+        need: &Need<'a>,
+        client: &'a Inner,
+        task: Option<&'a RequestContext>,
+        pending: &PendingAuthorization,
+    ) -> Self {
+        if let Some(prompt) = need.prompt {
+            return Self { prompt: Some(prompt), of_caller: false };
+        }
+        let caller = need.contexts(task).find_map(|context| context.prompt_for(pending.user()));
+        Self { prompt: caller.or(client.prompt.as_deref()), of_caller: caller.is_some() }
     }
 }
 
@@ -122,15 +159,16 @@ async fn showing<T>(
 
 /// Tells the user, unless somebody has.
 async fn tell(
-    prompt: Option<&dyn Prompt>,
+    teller: Teller<'_>,
     client: &Inner,
     request: &CredentialRequest,
     pending: &PendingAuthorization,
 ) -> Result<Told, Error> {
-    let Some(prompt) = prompt else {
+    let Some(prompt) = teller.prompt else {
         return Ok(if client.cache.is_told(request, pending) { Told::Elsewhere } else { Told::ByNobody });
     };
-    if !client.cache.claim_telling(request, pending) {
+    let is_first = client.cache.claim_telling(request, pending);
+    if !is_first && !teller.of_caller {
         return Ok(Told::Elsewhere);
     }
     tracing::info!(
@@ -141,7 +179,9 @@ async fn tell(
     match prompt.show(pending.clone()).await {
         Ok(()) => Ok(Told::Here),
         Err(source) => {
-            client.cache.untell(request, pending);
+            if is_first {
+                client.cache.untell(request, pending);
+            }
             Err(Error::new(
                 ErrorKind::AuthorizationRequired,
                 format!("the user could not be told where to authorize provider `{}`", pending.provider()),
@@ -154,7 +194,7 @@ async fn tell(
 }
 
 /// One question about a pending consent.
-pub(crate) async fn ask_once(client: &Inner, pending: PendingAuthorization) -> Result<Acquired<Issued>, Error> {
+pub(crate) async fn ask_once(client: &Arc<Inner>, pending: PendingAuthorization) -> Result<Acquired<Issued>, Error> {
     if pending.expires_at().is_some_and(|at| at <= client.clock.now().wall) {
         return Err(expired(&pending));
     }
@@ -252,6 +292,16 @@ fn required(pending: PendingAuthorization) -> Error {
     .with_hint("send the user to `pending().authorization_url()`, then call again or `resume` the pending")
 }
 
+fn ended(pending: &PendingAuthorization) -> Error {
+    Error::new(
+        ErrorKind::AuthorizationRequired,
+        format!("the application stopped waiting for the user to authorize provider `{}`", pending.provider()),
+    )
+    .with_pending(vec![pending.clone()])
+    .with_hint("the consent goes on without it: call again later, or `resume` the pending")
+    .with_retryable(true)
+}
+
 fn timed_out(client: &Inner, pending: &PendingAuthorization, timeout: Duration) -> Error {
     if gate::is_held_back(client, pending) {
         return Error::new(
@@ -272,6 +322,9 @@ fn timed_out(client: &Inner, pending: &PendingAuthorization, timeout: Duration) 
         format!("the user did not authorize provider `{}` within {given}", pending.provider()),
     )
     .with_pending(vec![pending.clone()])
-    .with_hint("the link stays good for a while: ask the user to finish, then call again or `resume` the pending; a longer `timeout` waits longer")
+    .with_hint(match client.platform.advice(pending) {
+        Some(advice) => format!("{STAYS_GOOD}. {advice}"),
+        None => STAYS_GOOD.to_owned(),
+    })
     .with_retryable(true)
 }

@@ -52,6 +52,7 @@ pub struct EmulatorBuilder {
     human: Human,
     iam_token_lifetime: Duration,
     session_lifetime: Duration,
+    provider_token_lifetime: Option<Duration>,
     account: Option<ServiceAccount>,
     access_key: Option<ServiceAccount>,
     role_sessions: Vec<WantedSession>,
@@ -72,6 +73,7 @@ impl Default for EmulatorBuilder {
             human: Human::default(),
             iam_token_lifetime: Duration::from_secs(3600),
             session_lifetime: Duration::from_secs(600),
+            provider_token_lifetime: None,
             account: None,
             access_key: None,
             role_sessions: Vec::new(),
@@ -109,6 +111,12 @@ impl EmulatorBuilder {
     /// How long a person has to act; 10 minutes by default. A session past it answers `FAILED`, an hour later "not found".
     pub fn with_session_lifetime(mut self, lifetime: Duration) -> Self {
         self.session_lifetime = lifetime;
+        self
+    }
+
+    /// How long access tokens of the built-in provider live; 3600 s by default, in whole seconds, at most ten years.
+    pub fn with_provider_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.provider_token_lifetime = Some(lifetime);
         self
     }
 
@@ -233,7 +241,13 @@ impl EmulatorBuilder {
             agentkit: self.access_key.or_else(|| self.seed.access_key()),
             agent_identity: self.agent_identity_key.or_else(|| self.seed.agent_identity_key()),
         };
-        let settled = settle(&vault, wanted, self.seed, &clock, &origin).await?;
+        let provider = own_provider(&origin, PROVIDER, &clock)?;
+        let provider = match self.provider_token_lifetime {
+            Some(lifetime) => provider.with_token_lifetime(lifetime),
+            None => provider,
+        };
+        let feishu = own_provider(&origin, FEISHU, &clock)?.with_feishu_rules();
+        let settled = settle(&vault, wanted, self.seed, (provider, feishu), &clock).await?;
         let agentkit = Platform::new(settled.agentkit);
         let now = clock.now();
         for session in self.role_sessions {
@@ -300,11 +314,9 @@ async fn settle(
     vault: &Vault,
     wanted: Wanted,
     seed: Seed,
+    (provider, feishu): (BuiltInProvider, BuiltInProvider),
     clock: &Clock,
-    origin: &str,
 ) -> Result<Settled, EmulatorError> {
-    let provider = own_provider(origin, PROVIDER, clock)?;
-    let feishu = own_provider(origin, FEISHU, clock)?.with_feishu_rules();
     let now = clock.now();
     let change = move |state: &mut State| {
         let (provider, feishu) = (with_kept_client(state, PROVIDER, provider), with_kept_client(state, FEISHU, feishu));

@@ -170,7 +170,7 @@ async fn bind_02_the_genuine_way_works_once() {
     assert_eq!(bench.token().await.unwrap_err().kind(), ErrorKind::AuthorizationTimedOut, "not before she is back");
     let back = visit(&bench.app, &bench.landing(), Some("alice"), Some(&out.cookie())).await;
     assert_eq!(back.status, StatusCode::OK);
-    assert!(back.body.contains("google is connected"), "{}", back.body);
+    assert!(back.body.contains("<strong>google</strong> is connected"), "{}", back.body);
     assert!(back.headers[SET_COOKIE].to_str().unwrap().contains("Max-Age=0"));
     for seen in [&out, &back] {
         assert_eq!(seen.headers["cache-control"], "no-store");

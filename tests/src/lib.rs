@@ -1,5 +1,8 @@
 //! The stage for tests across crates: an emulator in process and a client of it.
 
+#[cfg(feature = "peers")]
+mod npm;
+
 use std::time::Duration;
 
 use identity_client::{
@@ -7,6 +10,9 @@ use identity_client::{
     agentbase::{AgentBase, NewIdentity, OAuth2Client},
 };
 use identity_emulator::{Emulator, EmulatorBuilder};
+
+#[cfg(feature = "peers")]
+pub use npm::NpmPeer;
 
 /// What goes wrong on a stage ends the test.
 pub type Anything = Box<dyn std::error::Error + Send + Sync>;

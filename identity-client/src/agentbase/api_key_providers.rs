@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::{
     call::{Call, Caller},
     page::{ListOptions, Listing, Page},
-    types::{ApiKeyProvider, check_name, check_secret},
+    types::{ApiKeyProvider, check_name},
 };
-use crate::error::Error;
+use crate::{error::Error, wire::check_secret};
 
 pub(crate) const COLLECTION: &[&str] = &["outbound-auth", "api-key-providers"];
 const LISTING: Listing = Listing { operation: "list the API key providers", collection: COLLECTION };

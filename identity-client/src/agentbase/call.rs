@@ -23,6 +23,7 @@ use crate::{
     clock::{Clock, Moment},
     error::{Error, ErrorKind},
     transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
+    wire::object,
 };
 
 /// The largest request: ten return URLs of a thousand bytes, and some. A buffer of this size is never moved, so no copy of a
@@ -108,12 +109,6 @@ impl Reply {
     pub(crate) fn json_if_any<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
         if self.answer.body.iter().all(u8::is_ascii_whitespace) { Ok(None) } else { self.json().map(Some) }
     }
-}
-
-/// Reads a JSON object. An array would be taken for one too, its items for the fields in their order. The parser's own words
-/// may quote a credential, so there are none.
-pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
 }
 
 impl Caller {

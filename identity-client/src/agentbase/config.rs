@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use zeroize::Zeroizing;
 
 use crate::{
-    env::Environment,
+    env::{Environment, both_or_neither, check_text},
     error::{BuildError, Error},
     name::AgentIdentityName,
     transport::Endpoint,
@@ -137,7 +137,7 @@ impl Settings {
             places.endpoint(given.identity_endpoint, "identity endpoint", IDENTITY_VARIABLE, IDENTITY_ENDPOINT)?;
         let iam_token_endpoint =
             places.endpoint(given.iam_token_endpoint, "IAM token endpoint", IAM_VARIABLE, IAM_TOKEN_ENDPOINT)?;
-        if is_loopback(&identity_endpoint) != is_loopback(&iam_token_endpoint) {
+        if identity_endpoint.is_loopback() != iam_token_endpoint.is_loopback() {
             return Err(BuildError::broken(
                 "one of the identity endpoint and the IAM token endpoint is on this machine and the other is not, so credentials of one would go to the other",
                 format!(
@@ -147,6 +147,13 @@ impl Settings {
         }
         Ok(Self { account, agent_identity, identity_endpoint, iam_token_endpoint })
     }
+}
+
+/// Whether anything in an environment is meant for this platform.
+pub(crate) fn is_configured(environment: &Environment) -> bool {
+    let variables =
+        [CLIENT_ID.variable, CLIENT_SECRET.variable, AGENT_IDENTITY.variable, IDENTITY_VARIABLE, IAM_VARIABLE];
+    variables.iter().any(|name| environment.get(name) != Ok(None)) || environment.changed_at(Path::new(FILE)).is_some()
 }
 
 struct Places<'a> {
@@ -159,12 +166,14 @@ impl Places<'_> {
     fn account(&mut self) -> Result<ServiceAccount, BuildError> {
         let id = self.variable(CLIENT_ID.variable)?;
         let secret = self.variable(CLIENT_SECRET.variable)?;
-        if let Some((id, secret)) = pair(id, secret, |key| format!("the variable {}", key.variable))? {
+        let names = [CLIENT_ID, CLIENT_SECRET].map(|key| format!("the variable {}", key.variable));
+        if let Some((id, secret)) = both_or_neither((id, secret), &names)? {
             return ServiceAccount::checked(id.expose_secret(), secret, CredentialSource::Environment);
         }
         let id = self.key(CLIENT_ID)?;
         let secret = self.key(CLIENT_SECRET)?;
-        if let Some((id, secret)) = pair(id, secret, |key| format!("`{}` in {FILE}", key.key))? {
+        let names = [CLIENT_ID, CLIENT_SECRET].map(|key| format!("`{}` in {FILE}", key.key));
+        if let Some((id, secret)) = both_or_neither((id, secret), &names)? {
             return ServiceAccount::checked(id.expose_secret(), secret, CredentialSource::File);
         }
         Err(BuildError::missing(
@@ -202,19 +211,8 @@ impl Places<'_> {
         }
     }
 
-    /// A variable that is set and empty is a mistake, not an absence: the next source would hide it.
     fn variable(&self, name: &str) -> Result<Option<SecretString>, BuildError> {
-        let Some(environment) = self.environment else { return Ok(None) };
-        match environment.get(name) {
-            Ok(Some(value)) if value.trim().is_empty() => Err(BuildError::broken(
-                format!("the variable {name} is set, but empty"),
-                format!("give {name} a value, or unset it"),
-            )),
-            Ok(value) => Ok(value.map(Into::into)),
-            Err(_) => {
-                Err(BuildError::broken(format!("the variable {name} is not UTF-8 text"), format!("set {name} again")))
-            }
-        }
+        self.environment.map_or(Ok(None), |environment| environment.setting(name))
     }
 
     fn key(&mut self, key: Key) -> Result<Option<SecretString>, BuildError> {
@@ -244,25 +242,6 @@ impl Places<'_> {
     }
 }
 
-/// Both, or neither; half a pair is never completed from another source.
-fn pair(
-    id: Option<SecretString>,
-    secret: Option<SecretString>,
-    name: impl Fn(Key) -> String,
-) -> Result<Option<(SecretString, SecretString)>, BuildError> {
-    let (present, absent) = match (id, secret) {
-        (Some(id), Some(secret)) => return Ok(Some((id, secret))),
-        (None, None) => return Ok(None),
-        (Some(_), None) => (CLIENT_ID, CLIENT_SECRET),
-        (None, Some(_)) => (CLIENT_SECRET, CLIENT_ID),
-    };
-    let (present, absent) = (name(present), name(absent));
-    Err(BuildError::broken(
-        format!("{present} is set, but {absent} is not"),
-        format!("set {absent} too, or remove {present}: client id and secret are always taken from one source"),
-    ))
-}
-
 fn identity_name(name: &str, place: &str) -> Result<AgentIdentityName, BuildError> {
     let checked = AgentIdentityName::new(name).and_then(|checked| {
         identity_grammar::check_agentbase_name(name).map_err(|violation| Error::invalid(violation.to_string()))?;
@@ -274,21 +253,6 @@ fn identity_name(name: &str, place: &str) -> Result<AgentIdentityName, BuildErro
             "write the name as it is registered on AgentBase",
         )
     })
-}
-
-fn check_text(text: &str, what: &str) -> Result<(), BuildError> {
-    let problem = if text.trim().is_empty() {
-        "is empty"
-    } else if text != text.trim() || text.chars().any(char::is_control) {
-        "has spaces or line ends around it, or control characters"
-    } else {
-        return Ok(());
-    };
-    Err(BuildError::broken(format!("{what} {problem}"), "copy it again, without anything around it"))
-}
-
-fn is_loopback(endpoint: &Endpoint) -> bool {
-    endpoint.url().host_str().is_some_and(identity_grammar::is_loopback_host)
 }
 
 fn read_file(environment: &Environment) -> Result<BTreeMap<String, Field>, BuildError> {

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::{
     call::{Call, Caller},
     page::{ListOptions, Listing, Page},
-    types::{AgentIdentity, check_length, check_name},
+    types::{AgentIdentity, check_name},
 };
-use crate::error::Error;
+use crate::{error::Error, wire::check_length};
 
 const COLLECTION: &[&str] = &["agent-identities"];
 const LISTING: Listing = Listing { operation: "list the agent identities", collection: COLLECTION };

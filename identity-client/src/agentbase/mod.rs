@@ -47,6 +47,7 @@ use std::{fmt, sync::Arc};
 
 use secrecy::SecretString;
 
+pub(crate) use self::config::is_configured;
 pub use self::{
     api_key_providers::ApiKeyProviders,
     config::CredentialSource,

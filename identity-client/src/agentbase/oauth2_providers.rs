@@ -11,9 +11,12 @@ use url::Url;
 use super::{
     call::{Call, Caller},
     page::{ListOptions, Listing, Page},
-    types::{OAuth2Provider, check_length, check_name, check_secret},
+    types::{OAuth2Provider, check_name},
 };
-use crate::error::Error;
+use crate::{
+    error::Error,
+    wire::{check_length, check_secret},
+};
 
 pub(crate) const COLLECTION: &[&str] = &["outbound-auth", "oauth2-providers"];
 const LISTING: Listing = Listing { operation: "list the OAuth 2.0 providers", collection: COLLECTION };

@@ -2,10 +2,12 @@
 
 use std::{fmt, time::SystemTime};
 
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    wire::{or_default, timestamp},
+};
 
 /// An agent identity. Every field of an answer can be missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -121,40 +123,10 @@ impl fmt::Display for ProviderStatus {
     }
 }
 
-/// RFC 3339. One that cannot be read counts as missing: it must not cost the whole page.
-fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
-    let value = Option::<serde_json::Value>::deserialize(deserializer)?;
-    let parsed =
-        value.as_ref().and_then(serde_json::Value::as_str).and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    Ok(parsed.map(SystemTime::from))
-}
-
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
 /// A name of any of the four kinds. It is not quoted: what breaks the rule may be a secret in the wrong place.
 pub(crate) fn check_name(name: &str, what: &str) -> Result<(), Error> {
     identity_grammar::check_agentbase_name(name)
         .map_err(|violation| Error::invalid(format!("invalid {what}: {violation}")))
-}
-
-/// Counts characters, as the platform's schema does.
-pub(crate) fn check_length(text: &str, what: &str, min: usize, max: usize) -> Result<(), Error> {
-    let length = text.chars().count();
-    if (min..=max).contains(&length) {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("the {what} has {length} characters; {min} to {max} are allowed")))
-}
-
-pub(crate) fn check_secret(secret: &SecretString, what: &str, max: usize) -> Result<(), Error> {
-    let text = secret.expose_secret();
-    check_length(text, what, 1, max)?;
-    if text.trim().is_empty() {
-        return Err(Error::invalid(format!("the {what} is blank")));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -162,6 +134,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::wire::{check_length, check_secret};
 
     #[test]
     fn w20_every_field_can_be_missing_null_or_unknown() {

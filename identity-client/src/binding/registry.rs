@@ -2,12 +2,13 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    sync::Arc,
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
-use super::GRACE;
+use super::{Completer, GRACE};
 use crate::{
     clock::Moment,
     consent::PendingAuthorization,
@@ -42,6 +43,9 @@ pub(super) struct Flow {
     /// The platform has a credential for it.
     pub(super) granted: bool,
     confirmed_at: Option<Moment>,
+    completer: Option<Completer>,
+    /// Set once the platform was told that the user came back.
+    completed: Arc<OnceCell<()>>,
     key: Digest,
     begun: Moment,
     life: Duration,
@@ -50,6 +54,12 @@ pub(super) struct Flow {
 impl Flow {
     pub(super) fn is_held_back(&self) -> bool {
         self.granted && *self.standing.borrow() == Standing::Open
+    }
+
+    /// How to tell the platform that the user has come back, once they have.
+    pub(super) fn completion(&self) -> Option<(Completer, Arc<OnceCell<()>>)> {
+        let confirmed = *self.standing.borrow() == Standing::Confirmed;
+        self.completer.clone().filter(|_| confirmed).map(|completer| (completer, Arc::clone(&self.completed)))
     }
 
     fn is_over(&self, now: Moment) -> bool {
@@ -121,7 +131,7 @@ impl Registry {
     pub(super) fn register(
         &mut self,
         name: Digest,
-        pending: &PendingAuthorization,
+        (pending, completer): (&PendingAuthorization, Option<Completer>),
         key: Digest,
         now: Moment,
         life: Duration,
@@ -152,6 +162,8 @@ impl Registry {
                 standing: watch::Sender::new(Standing::Open),
                 granted: false,
                 confirmed_at: None,
+                completer,
+                completed: Arc::default(),
                 key,
                 begun: now,
                 life,
@@ -298,7 +310,7 @@ mod tests {
     }
 
     fn register(registry: &mut Registry, number: u8, key: u8, now: Moment) -> Result<(), Error> {
-        registry.register([number; 32], &pending(&number.to_string()), [key; 32], now, LIFE)
+        registry.register([number; 32], (&pending(&number.to_string()), None), [key; 32], now, LIFE)
     }
 
     #[test]

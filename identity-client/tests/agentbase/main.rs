@@ -12,6 +12,8 @@ mod configuration;
 mod consent;
 mod errors;
 mod iam;
+#[path = "../common/loopback.rs"]
+mod loopback;
 mod management;
 mod support;
 mod wire;

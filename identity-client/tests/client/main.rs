@@ -15,3 +15,4 @@ mod rejection;
 mod runtimes;
 mod secrets;
 mod support;
+mod union;

@@ -9,7 +9,7 @@ use super::body::{self, Named, Page, moment};
 use super::error::ApiError;
 use super::providers::{secret_trn, trn};
 use crate::random;
-use crate::vault::{KeyProvider, PooledKey, Refusal};
+use crate::vault::{KeyProvider, PooledKey};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -49,12 +49,10 @@ pub(super) async fn create(call: &Call<'_>, members: Map<String, Value>) -> Answ
         placement: request.api_key_metadata.map(|placement| json!(placement)),
         project: request.project_name.unwrap_or_else(|| "default".to_owned()),
     };
-    let change = call.core.vault.change(move |state| {
-        state.create_pooled_key(new).map_err(|refusal| match refusal {
-            Refusal::Exists(_) => ApiError::duplicate(&name),
-            other => other.into(),
-        })
-    });
+    let change = call
+        .core
+        .vault
+        .change(move |state| state.create_pooled_key(new).map_err(|refusal| ApiError::creating(&name, refusal)));
     let created = change.await?;
     Ok(json!({
         "Name": created.provider.name,

@@ -59,6 +59,14 @@ impl ApiError {
         Self::new(StatusCode::OK, "InternalError", format!("Duplicate entry '{name}'"))
     }
 
+    /// Why an object of this name was not made.
+    pub(super) fn creating(name: &str, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Exists(_) => Self::duplicate(name),
+            other => other.into(),
+        }
+    }
+
     pub(super) fn body(&self) -> Value {
         let number = NUMBERS.iter().find(|(code, _)| *code == self.code);
         match number {

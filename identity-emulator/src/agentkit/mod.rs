@@ -31,6 +31,7 @@ use tokio::sync::OnceCell;
 
 pub(crate) use self::actions::{operation, serve};
 use self::error::ApiError;
+pub(crate) use self::issuer::user_pool_issuer;
 pub(crate) use self::jwt::Signer;
 pub(crate) use self::providers::FEISHU;
 pub(crate) use self::workloads::{DEFAULT_POOL, pool as new_pool};

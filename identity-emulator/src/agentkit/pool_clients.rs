@@ -9,7 +9,7 @@ use super::body::{self, Page, moment, required};
 use super::error::ApiError;
 use super::user_pools::settings;
 use crate::random;
-use crate::vault::{PoolClient, Refusal};
+use crate::vault::PoolClient;
 
 const KINDS: [&str; 3] = ["WEB_APPLICATION", "MOBILE_APPLICATION", "SINGLE_PAGE_APPLICATION"];
 /// How long tokens live when nobody says, in seconds.
@@ -101,12 +101,10 @@ pub(super) async fn create(call: &Call<'_>, members: Map<String, Value>) -> Answ
         created_at: now,
         updated_at: now,
     };
-    let change = call.core.vault.change(move |state| {
-        state.create_pool_client(new).map_err(|refusal| match refusal {
-            Refusal::Exists(_) => ApiError::duplicate(&name),
-            other => other.into(),
-        })
-    });
+    let change = call
+        .core
+        .vault
+        .change(move |state| state.create_pool_client(new).map_err(|refusal| ApiError::creating(&name, refusal)));
     let created = change.await?;
     Ok(shown(&created))
 }

@@ -14,7 +14,7 @@ use super::{ACCOUNT, CALLBACK_PATH};
 use crate::core::Core;
 use crate::oauth::is_usable;
 use crate::random;
-use crate::vault::{Endpoints, OAuthProvider, PooledKey, PooledProvider, Refusal};
+use crate::vault::{Endpoints, OAuthProvider, PooledKey, PooledProvider};
 
 /// Feishu's number among the vendors.
 pub(crate) const FEISHU: i64 = 4;
@@ -155,12 +155,10 @@ pub(super) async fn create(call: &Call<'_>, members: Map<String, Value>) -> Answ
         config: echoed(raw),
         project: request.project_name.unwrap_or_else(|| "default".to_owned()),
     };
-    let change = call.core.vault.change(move |state| {
-        state.create_pooled_provider(new).map_err(|refusal| match refusal {
-            Refusal::Exists(_) => ApiError::duplicate(&name),
-            other => other.into(),
-        })
-    });
+    let change = call
+        .core
+        .vault
+        .change(move |state| state.create_pooled_provider(new).map_err(|refusal| ApiError::creating(&name, refusal)));
     let created = change.await?;
     let provider = &created.provider;
     Ok(json!({

@@ -10,7 +10,7 @@ use super::body::{self, Page, moment, required};
 use super::error::ApiError;
 use super::{ACCOUNT, issuer};
 use crate::random;
-use crate::vault::{Refusal, UserPool};
+use crate::vault::UserPool;
 
 /// Members of a creation that are not switches.
 const NOT_SETTINGS: [&str; 4] = ["Name", "ProjectName", "Tags", "ClientToken"];
@@ -39,12 +39,10 @@ pub(super) async fn create(call: &Call<'_>, members: Map<String, Value>) -> Answ
         created_at: now,
         updated_at: now,
     };
-    let change = call.core.vault.change(move |state| {
-        state.create_user_pool(new).map_err(|refusal| match refusal {
-            Refusal::Exists(_) => ApiError::duplicate(&name),
-            other => other.into(),
-        })
-    });
+    let change = call
+        .core
+        .vault
+        .change(move |state| state.create_user_pool(new).map_err(|refusal| ApiError::creating(&name, refusal)));
     let created = change.await?;
     Ok(shown(call, &created))
 }

@@ -142,12 +142,10 @@ pub(super) async fn create(call: &Call<'_>, members: Map<String, Value>) -> Answ
     new.identity.description = request.description;
     new.identity.return_urls = urls;
     (new.category, new.metadata) = (request.category, request.meta_data);
-    let change = call.core.vault.change(move |state| {
-        state.create_workload(new).map_err(|refusal| match refusal {
-            crate::vault::Refusal::Exists(_) => ApiError::duplicate(&name),
-            other => other.into(),
-        })
-    });
+    let change = call
+        .core
+        .vault
+        .change(move |state| state.create_workload(new).map_err(|refusal| ApiError::creating(&name, refusal)));
     let created = change.await?;
     Ok(shown(call, &created))
 }
@@ -247,12 +245,10 @@ pub(super) async fn create_pool(call: &Call<'_>, members: Map<String, Value>) ->
     }
     let mut new = pool(name.clone(), call.core.clock.now());
     (new.description, new.project) = (request.description, request.project_name);
-    let change = call.core.vault.change(move |state| {
-        state.create_workload_pool(new).map_err(|refusal| match refusal {
-            crate::vault::Refusal::Exists(_) => ApiError::duplicate(&name),
-            other => other.into(),
-        })
-    });
+    let change = call
+        .core
+        .vault
+        .change(move |state| state.create_workload_pool(new).map_err(|refusal| ApiError::creating(&name, refusal)));
     let created = change.await?;
     Ok(shown_pool(call, &created))
 }

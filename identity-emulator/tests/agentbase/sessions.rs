@@ -285,6 +285,21 @@ async fn m2m_tokens_come_from_the_provider_each_time() {
 }
 
 #[tokio::test]
+async fn tokens_of_the_built_in_provider_live_as_long_as_they_are_told_to() {
+    let bench = Bench::with(Emulator::builder().with_provider_token_lifetime(Duration::from_secs(60))).await;
+    bench.identity().await;
+    bench.oauth("demo-oauth").await;
+    let (_, answer) = bench.ask_m2m("demo-oauth", json!(["read"])).await;
+    let userinfo = bench.emulator.provider().token_url().replace("/token", "/userinfo");
+    let status =
+        async || bench.http.get(&userinfo).bearer_auth(text(&answer, "accessToken")).send().await.unwrap().status();
+    bench.emulator.advance_clock(Duration::from_secs(40));
+    assert_eq!(status().await, 200);
+    bench.emulator.advance_clock(Duration::from_secs(20));
+    assert_eq!(status().await, 401);
+}
+
+#[tokio::test]
 async fn a_provider_that_refuses_shows_in_the_message_without_a_secret() {
     let bench = Bench::start().await;
     bench.identity().await;

@@ -130,6 +130,7 @@ const h2 = {
   'destroy-session': (st) => st.session.destroy(),
   'stall': () => {},
   'length-lie': (st) => { st.respond({ ...head2, 'content-length': 5000 }); st.end(good); },
+  'length-lie-reset': (st) => { st.respond({ ...head2, 'content-length': 5000 }); st.write(good); setTimeout(() => st.close(http2.constants.NGHTTP2_NO_ERROR), 20); },
   'trailers-error': (st) => { st.respond(head2, { waitForTrailers: true }); st.on('wantTrailers', () => st.sendTrailers({ 'x-error': 'late' })); st.end(good); },
   'ping-flood': (st) => { for (let i = 0; i < 50; i += 1) st.session.ping(() => {}); st.respond(head2); st.end(good); },
   'settings-churn': (st) => { for (let i = 1; i < 8; i += 1) st.session.settings({ maxConcurrentStreams: i }); st.respond(head2); st.end(good); },

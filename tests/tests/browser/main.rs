@@ -1,9 +1,15 @@
 //! Consent in a real browser: Chromium goes from the emulator's link over a certified OpenID provider's pages, or the emulator's own, and
 //! back to the application, while a handler waits. See `peers/README.md` for what must be installed.
 
+mod application;
 mod chromium;
+mod client_authentication;
+mod front_end;
+mod login;
 mod openid;
+mod second_person;
 mod stage;
+mod visitor;
 
 use std::time::{Duration, Instant};
 
@@ -68,10 +74,10 @@ async fn sign_in(browser: &Browser, link: &str, name: &str, picture: &str) -> Re
     browser.picture(&format!("{picture}-2-consent")).await
 }
 
-async fn agree(browser: &Browser, scene: &Scene, link: &str, name: &str, picture: &str) -> Result<(), Anything> {
+async fn agree(browser: &Browser, return_url: &str, link: &str, name: &str, picture: &str) -> Result<(), Anything> {
     sign_in(browser, link, name, picture).await?;
     browser.click(SUBMIT).await?;
-    browser.arrive(&scene.application.return_url).await?;
+    browser.arrive(return_url).await?;
     Ok(())
 }
 
@@ -86,7 +92,8 @@ async fn a_user_agrees_and_the_handler_goes_on_with_a_token_of_theirs() -> Resul
     let context = scene.context("anna")?;
     browsing(async |browser| {
         let link = async || link_shown_to("anna").await;
-        let in_the_browser = async { agree(browser, &scene, &link().await?, "anna-there", "openid").await };
+        let in_the_browser =
+            async { agree(browser, &scene.application.return_url, &link().await?, "anna-there", "openid").await };
         let (token, agreed) = tokio::join!(profile(&context), in_the_browser);
         agreed?;
         let told = openid.introspect(token?.expose_secret()).await?;
@@ -173,8 +180,9 @@ async fn an_ended_token_is_refreshed_without_the_user() -> Result<(), Anything> 
     let scene = Scene::with(&openid).await?;
     let context = scene.context("dora")?;
     browsing(async |browser| {
-        let in_the_browser =
-            async { agree(browser, &scene, &link_shown_to("dora").await?, "dora", "openid-refresh").await };
+        let in_the_browser = async {
+            agree(browser, &scene.application.return_url, &link_shown_to("dora").await?, "dora", "openid-refresh").await
+        };
         let (token, agreed) = tokio::join!(profile(&context), in_the_browser);
         agreed?;
         let mut last = token?;

@@ -28,16 +28,14 @@ impl Scene {
     pub(super) async fn new() -> Result<Self, Anything> {
         let stage = Stage::new().await?;
         let application = Application::start().await?;
-        let update = IdentityUpdate::new().with_allowed_return_urls([application.return_url.as_str()]);
-        stage.agentbase.identities().update(AGENT, update).await?;
+        lead_back_to(&stage, &application.return_url).await?;
         Ok(Self { stage, application })
     }
 
     /// With an outside provider, registered on both sides.
     pub(super) async fn with(openid: &OpenIdProvider) -> Result<Self, Anything> {
         let scene = Self::new().await?;
-        let provider = scene.stage.agentbase.oauth2_providers().create(OPENID, openid.client()?).await?;
-        openid.allow_redirect(&provider.callback_url.ok_or("the provider has no callback URL")?).await?;
+        register(&scene.stage, openid).await?;
         Ok(scene)
     }
 
@@ -46,6 +44,19 @@ impl Scene {
         let context = RequestContext::new().with_client(self.stage.client.clone()).with_user(User::asserted(user)?);
         Ok(context.with_return_url(self.application.return_url.as_str())?)
     }
+}
+
+/// Lets consents lead back to this URL and no other.
+pub(super) async fn lead_back_to(stage: &Stage, return_url: &str) -> Result<(), Anything> {
+    let update = IdentityUpdate::new().with_allowed_return_urls([return_url]);
+    stage.agentbase.identities().update(AGENT, update).await?;
+    Ok(())
+}
+
+/// Registers an outside provider at the platform, and the platform there.
+pub(super) async fn register(stage: &Stage, openid: &OpenIdProvider) -> Result<(), Anything> {
+    let provider = stage.agentbase.oauth2_providers().create(OPENID, openid.client()?).await?;
+    openid.allow_redirect(&provider.callback_url.ok_or("the provider has no callback URL")?).await
 }
 
 /// Says "back in the application" to every visitor.

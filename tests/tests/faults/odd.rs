@@ -121,9 +121,11 @@ fn common(name: &str) -> Option<Outcome> {
 pub(crate) fn over_http2(name: &str) -> Option<Outcome> {
     Some(match name {
         "ok" | "goaway-then-answer" | "trailers-error" | "ping-flood" | "settings-churn" | "zero-streams" => Credential,
-        "rst-before-answer" | "rst-refused" | "destroy-session" | "length-lie" => Fails(&[Transport]),
-        // hyper takes a body that is cancelled for one that has ended; half an object is none.
-        "rst-mid-body" => Fails(&[Protocol]),
+        "rst-before-answer" | "rst-refused" | "destroy-session" | "length-lie" | "length-lie-reset" => {
+            Fails(&[Transport])
+        }
+        // hyper takes a body that is reset without an error for one that has ended; half an object is none.
+        "rst-mid-body" => Fails(&[Protocol, Transport]),
         // The server does not say that it drops the request that it has, so an answer may still come.
         "stall" | "goaway-before-answer" | "enhance-your-calm" => Fails(&[Timeout]),
         _ => return None,

@@ -1,0 +1,21 @@
+//! Agent Identity over real loopback HTTP: recorded traffic, keys and roles, workload tokens, consent, management.
+
+#![cfg(feature = "agentkit")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test fails by panicking, and is read as a whole"
+)]
+
+mod configuration;
+mod consent;
+mod keys;
+#[path = "../common/loopback.rs"]
+mod loopback;
+mod management;
+mod secrets;
+mod support;
+mod troubles;
+mod wire;
+mod workload;

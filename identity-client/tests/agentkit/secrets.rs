@@ -1,0 +1,133 @@
+//! No secret in any `Debug`, `Display`, error chain or log line: everything that could print is made to print.
+
+use std::{
+    fmt::Debug,
+    io::Write,
+    sync::{Arc, Mutex},
+};
+
+use identity_client::{Acquired, Error, IdentityClient, Platform as _, Wait, agentkit::AgentKit};
+use serde_json::json;
+use tracing_subscriber::prelude::*;
+
+use crate::support::{RETURN_URL, ROLE, Server, alice, assumed, link, ok, quick, refused};
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn debug(&self, value: &dyn Debug) {
+        writeln!(self.clone(), "{value:?} {value:#?}").unwrap();
+    }
+
+    fn error(&self, error: &Error) {
+        self.debug(error);
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
+        while let Some(error) = cause {
+            writeln!(self.clone(), "{error}").unwrap();
+            cause = error.source();
+        }
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What stands for every kind of secret, in what is configured, sent and answered.
+const SECRETS: [&str; 11] = [
+    "top-secret-key",
+    "STS-SYNTHETIC",
+    "VEVNUC1zZWNyZXQ",
+    "workload-1",
+    "eyJ.user",
+    "u-token-of-alice",
+    "key-of-vault",
+    "secret-state",
+    "urn:session",
+    "user-0001",
+    "Signature=",
+];
+
+async fn everything(captured: &Captured) {
+    let mut asked = 0;
+    let server = Server::new(move |seen| match seen.action() {
+        "AssumeRole" => ok(&assumed(1)),
+        "GetResourceApiKey" => ok(&json!({ "ApiKey": "key-of-vault" })),
+        "GetOauth2CredentialProvider" => {
+            ok(&json!({ "Config": { "ClientId": "cli_1", "ClientSecret": "top-secret-key" } }))
+        }
+        "CompleteResourceTokenAuth" => refused(404, "NotFound", "urn:session:1 of user-0001"),
+        "GetRoleCredentials" => ok(&json!({ "VolcEngResponse": assumed(2) })),
+        _ => {
+            asked += 1;
+            match asked {
+                1 => ok(&json!({ "AuthorizationUrl": link("secret-state"), "SessionUri": "urn:session:1" })),
+                2 => refused(500, "InternalError", "workload-1 for user-0001 with secret-state"),
+                3 => ok(&json!({ "AccessToken": "u-token-of-alice", "ExpiresIn": 60 })),
+                _ => refused(401, "SignatureDoesNotMatch", "VEVNUC1zZWNyZXQ= and eyJ.user.token"),
+            }
+        }
+    })
+    .await;
+    let builder = AgentKit::builder()
+        .with_access_key("AKLTEXAMPLE", "top-secret-key")
+        .with_role(ROLE)
+        .with_workload_name("my-agent")
+        .with_endpoint(server.origin())
+        .with_http(identity_client::HttpOptions::new().with_retry(quick(1)));
+    captured.debug(&builder);
+    let agentkit = builder.build().unwrap();
+    captured.debug(&agentkit);
+    captured.debug(agentkit.management());
+    let client = IdentityClient::builder().with_platform(agentkit.clone()).build().unwrap();
+    captured.debug(&client.api_key("weather").for_agent().await.unwrap());
+    captured.debug(&agentkit.role_credentials("volc", None, None).await.unwrap());
+    let user = alice().with_token("eyJ.user.token").unwrap();
+    captured.debug(&user);
+    let request = || {
+        client.access_token("feishu").for_user(&user).with_return_url(RETURN_URL).with_custom_state("secret-state-1")
+    };
+    let Acquired::NeedsConsent(pending) = request().acquire().await.unwrap() else { panic!("consent is missing") };
+    captured.debug(&pending);
+    captured.error(&agentkit.complete(&pending).await.unwrap_err());
+    captured.error(&request().with_wait(Wait::Return).await.unwrap_err());
+    captured.debug(&request().acquire().await.unwrap());
+    captured.debug(&agentkit);
+    captured.error(&request().with_force(true).acquire().await.unwrap_err());
+}
+
+#[test]
+fn w2_w14_w24_nothing_prints_a_secret() {
+    let captured = Captured::default();
+    let writer = captured.clone();
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(move || writer.clone())
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+        .with_ansi(false)
+        .with_filter(tracing_subscriber::filter::filter_fn(|metadata| {
+            metadata.target().starts_with("identity_client")
+        }));
+    let subscriber = tracing_subscriber::registry().with(layer);
+    // See tests/client/secrets.rs for what a second dispatcher is good for.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    tracing::subscriber::with_default(subscriber, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(everything(&captured));
+    });
+    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    for secret in SECRETS {
+        let line = text.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret} was printed");
+    }
+    for seen in ["identity_client.acquire", "identity_client.http", "SignatureDoesNotMatch", "assume the role"] {
+        assert!(text.contains(seen), "{seen} is missing");
+    }
+}

@@ -1,0 +1,172 @@
+//! Everything is bounded: bodies, invocations at once, their time.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::stream;
+use http::StatusCode;
+use identity_runtime::{AgentApp, AppBuildError, Reply, ReturnUrlRouter};
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::Semaphore, time::Instant};
+
+use crate::support::{Anything, error, nothing, read_until, serve, within};
+
+type Never = std::io::Error;
+
+/// Counts who is inside; a dropped handler is not.
+pub(crate) struct Inside(pub(crate) Arc<AtomicUsize>);
+
+impl Inside {
+    pub(crate) fn of(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+pub(crate) async fn becomes(count: &AtomicUsize, wanted: usize) -> Result<(), Anything> {
+    within(async {
+        while count.load(Ordering::SeqCst) != wanted {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_413_and_one_at_it_is_taken() -> Result<(), Anything> {
+    let app = AgentApp::builder(async |text: String, _| Ok::<_, Never>(text.len())).with_body_limit(100);
+    let app = serve(app).await?;
+    assert_eq!(app.post(&json!("x".repeat(98))).send().await?.status(), StatusCode::OK);
+    let over = app.post(&json!("x".repeat(99))).send().await?;
+    assert_eq!(over.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(error(&over.json().await?)?.2, "payload_too_large");
+    // Without a length that says so beforehand.
+    let mut connection = TcpStream::connect(app.address).await?;
+    let head =
+        "POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    connection.write_all(format!("{head}80\r\n{}\r\n", "x".repeat(128)).as_bytes()).await?;
+    assert!(read_until(&mut connection, "payload_too_large").await?.starts_with("HTTP/1.1 413 "));
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_invocation_too_many_is_503_with_retry_after() -> Result<(), Anything> {
+    let (inside, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let handler = {
+        let (inside, gate) = (Arc::clone(&inside), Arc::clone(&gate));
+        move |_: Value, _| {
+            let (inside, gate) = (Inside::of(&inside), Arc::clone(&gate));
+            async move {
+                let _open = gate.acquire().await;
+                drop(inside);
+                Ok::<_, Never>(())
+            }
+        }
+    };
+    let app = AgentApp::builder(handler).with_concurrency(2).with_retry_after(Duration::from_millis(1_500));
+    let app = serve(app).await?;
+    let first = tokio::spawn(app.post(&nothing()).send());
+    let second = tokio::spawn(app.post(&nothing()).send());
+    becomes(&inside, 2).await?;
+    let third = app.post(&nothing()).send().await?;
+    assert_eq!((third.status(), &third.headers()["retry-after"]), (StatusCode::SERVICE_UNAVAILABLE, &"2".parse()?));
+    assert_eq!(error(&third.json().await?)?.2, "too_many_invocations");
+    assert_eq!(app.health().await?["status"], "Healthy", "health is not behind the limit");
+    gate.add_permits(1);
+    for call in [first, second] {
+        assert_eq!(call.await??.status(), StatusCode::OK);
+    }
+    assert_eq!(app.post(&nothing()).send().await?.status(), StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stream_counts_until_it_has_ended() -> Result<(), Anything> {
+    let app = AgentApp::builder(async |_: Value, _| Ok::<_, Never>(Reply::events(stream::pending::<()>())));
+    let app = serve(app.with_concurrency(1).with_heartbeat(Duration::from_millis(10))).await?;
+    let mut streaming = app.connect(&nothing(), "*/*").await?;
+    read_until(&mut streaming, ":\n\n").await?;
+    assert_eq!(app.post(&nothing()).send().await?.status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(streaming);
+    within(async {
+        loop {
+            let answer = app.connect(&nothing(), "*/*").await?;
+            let mut answer = answer;
+            if read_until(&mut answer, "\r\n").await?.starts_with("HTTP/1.1 200") {
+                return Ok::<_, Anything>(());
+            }
+        }
+    })
+    .await?
+}
+
+#[tokio::test]
+async fn the_deadline_ends_a_handler_with_504() -> Result<(), Anything> {
+    let inside = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&inside);
+    let app = AgentApp::builder(move |_: Value, _| {
+        let inside = Inside::of(&counter);
+        async move {
+            std::future::pending::<()>().await;
+            drop(inside);
+            Ok::<_, Never>(())
+        }
+    });
+    let app = serve(app.with_deadline(Duration::from_millis(100))).await?;
+    let answer = app.post(&nothing()).send().await?;
+    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(error(&answer.json().await?)?.2, "deadline_exceeded");
+    becomes(&inside, 0).await
+}
+
+#[tokio::test]
+async fn the_deadline_ends_a_stream_with_an_event_that_says_so() -> Result<(), Anything> {
+    let app = AgentApp::builder(async |_: Value, _| Ok::<_, Never>(Reply::events(stream::pending::<()>())));
+    let app = serve(app.with_deadline(Duration::from_millis(100))).await?;
+    let begun = Instant::now();
+    let body = app.post(&nothing()).send().await?.text().await?;
+    assert!(body.contains("deadline_exceeded"), "{body}");
+    assert!(begun.elapsed() >= Duration::from_millis(100));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_deadline_ends_the_wait_for_a_body() -> Result<(), Anything> {
+    let app = AgentApp::builder(async |_: Value, _| Ok::<_, Never>(()));
+    let app = serve(app.with_deadline(Duration::from_millis(100))).await?;
+    let mut connection = TcpStream::connect(app.address).await?;
+    let head = "POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+    connection.write_all(head.as_bytes()).await?;
+    assert!(read_until(&mut connection, "body_timeout").await?.starts_with("HTTP/1.1 408 "));
+    Ok(())
+}
+
+#[test]
+fn settings_that_let_nothing_through_are_refused() {
+    let app = || AgentApp::builder(async |_: Value, _| Ok::<_, Never>(()));
+    for bad in [
+        app().with_body_limit(0),
+        app().with_deadline(Duration::ZERO),
+        app().with_deadline(Duration::MAX),
+        app().with_concurrency(0),
+        app().with_concurrency(usize::MAX),
+        app().with_heartbeat(Duration::ZERO),
+    ] {
+        assert!(matches!(bad.build(), Err(AppBuildError::Setting { .. })));
+    }
+    let router = || ReturnUrlRouter::new(identity_client::SessionBinding::new(), |_| std::future::ready(None));
+    let refused = app().with_consent_routes(router(), "http://agent.example.com").build();
+    assert!(matches!(refused, Err(AppBuildError::ConsentUrl { .. })));
+    assert!(app().with_consent_routes(router(), "https://agent.example.com/consent").build().is_ok());
+}

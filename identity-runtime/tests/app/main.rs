@@ -1,0 +1,11 @@
+//! `AgentApp` over real connections on loopback: the contract of section 8 of the AgentBase notes, and its bounds.
+
+mod contract;
+mod faults;
+mod life;
+mod limits;
+mod streams;
+mod support;
+#[cfg(feature = "inbound")]
+mod tokens;
+mod users;
