@@ -99,6 +99,7 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
 /// The one place where secrets are shown: the service account exists to be given to a client.
 fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
     let (agentbase, agentkit, provider) = (emulator.agentbase(), emulator.agentkit(), emulator.provider());
+    let agent_identity = emulator.agent_identity();
     let mut output = io::stdout().lock();
     if as_json {
         let line = json!({
@@ -116,6 +117,15 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
                 "secret_key": agentkit.secret_key().expose_secret(),
                 "role_trn": agentkit.role_trn(),
             },
+            "agent_identity": {
+                "endpoint": agent_identity.endpoint(),
+                "region": agent_identity.region(),
+                "account_id": agent_identity.account_id(),
+                "access_key_id": agent_identity.access_key_id(),
+                "access_key_secret": agent_identity.access_key_secret().expose_secret(),
+                "object_store": agent_identity.object_store(),
+                "bucket": agent_identity.bucket(),
+            },
             "provider": described(&provider),
             "feishu": described(&emulator.feishu()),
         });
@@ -124,6 +134,8 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
         writeln!(output, "GreenNode AgentBase is emulated at {}", agentbase.identity_url())?;
         writeln!(output, "IAM tokens come from {}", agentbase.token_url())?;
         writeln!(output, "Volcengine Agent Identity (AgentKit) is emulated at {}", agentkit.endpoint())?;
+        writeln!(output, "Alibaba Cloud Agent Identity is emulated at {}", agent_identity.endpoint())?;
+        writeln!(output, "An object store for its temporary credentials is at {}", agent_identity.object_store())?;
         writeln!(output, "A built-in OAuth2 provider is at {}", provider.authorization_url())?;
         writeln!(output, "An imitation of Feishu is at {}", emulator.feishu().authorization_url())?;
         writeln!(output, "What it holds and what has happened is shown at {}", emulator.overview_url())?;
@@ -141,6 +153,13 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
         writeln!(output, "export VEIDENTITY_ENDPOINT={}", quoted(agentkit.endpoint()))?;
         writeln!(output, "export IDENTITY_OPENAPI_HOST={}", quoted(host))?;
         writeln!(output, "export IDENTITY_OPENAPI_SCHEME='http'")?;
+        let secret = agent_identity.access_key_secret().expose_secret();
+        writeln!(output)?;
+        writeln!(output, "export ALIBABA_CLOUD_ACCESS_KEY_ID={}", quoted(agent_identity.access_key_id()))?;
+        writeln!(output, "export ALIBABA_CLOUD_ACCESS_KEY_SECRET={}", quoted(secret))?;
+        writeln!(output, "export AGENT_IDENTITY_REGION_ID={}", quoted(agent_identity.region()))?;
+        writeln!(output, "export AGENT_IDENTITY_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
+        writeln!(output, "export AGENT_IDENTITY_DATA_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
     }
     output.flush()
 }

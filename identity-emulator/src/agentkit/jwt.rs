@@ -64,7 +64,7 @@ impl Signer {
     }
 
     /// The claims of a token that this key signed; whether they still hold is the caller's to see.
-    pub(super) fn claims(&self, token: &str) -> Option<Map<String, Value>> {
+    pub(crate) fn claims(&self, token: &str) -> Option<Map<String, Value>> {
         let (signed, signature) = token.rsplit_once('.').filter(|_| token.len() <= LONGEST)?;
         let (header, claims) = signed.split_once('.')?;
         let header: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;

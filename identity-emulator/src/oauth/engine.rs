@@ -21,6 +21,9 @@ struct Limits {
     body: usize,
 }
 
+/// RFC 8693 section 2.1.
+pub(crate) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
 const LIMITS: Limits = Limits { connect: Duration::from_secs(5), total: Duration::from_secs(15), body: 256 * 1024 };
 
 /// Runs OAuth2 grants against outside providers. Cheap to make and to clone; the machine's TLS roots are loaded when the
@@ -69,6 +72,28 @@ impl OAuthEngine {
         let scope = scope::joined(scopes)?;
         let body = form(&[("grant_type", "client_credentials")], scope.as_deref());
         self.ask(registration, body, scope, &[]).await
+    }
+
+    /// Exchanges the token with which a user came for one on their behalf (RFC 8693).
+    ///
+    /// # Errors
+    /// Any [`OAuthFailure`].
+    pub(crate) async fn on_behalf_of(
+        &self,
+        registration: &ProviderRegistration,
+        subject_token: &SecretString,
+        audience: Option<&str>,
+        scopes: &[String],
+    ) -> Result<TokenGrant, OAuthFailure> {
+        let scope = scope::joined(scopes)?;
+        let mut pairs = vec![
+            ("grant_type", TOKEN_EXCHANGE),
+            ("subject_token", subject_token.expose_secret()),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+        ];
+        pairs.extend(audience.map(|audience| ("audience", audience)));
+        let body = form(&pairs, scope.as_deref());
+        self.ask(registration, body, scope, &[subject_token]).await
     }
 
     /// Begins the authorization code grant with PKCE S256 and a fresh state. Sends nothing.
@@ -140,16 +165,7 @@ impl OAuthEngine {
     /// # Errors
     /// [`OAuthFailure::Unreachable`] and [`OAuthFailure::BadAnswer`].
     pub(crate) async fn discover(&self, document: &Url) -> Result<(Url, Url), OAuthFailure> {
-        let client = if document.scheme() == "https" { self.outside().await? } else { &self.loopback };
-        let accept = HeaderValue::from_static("application/json");
-        let response = client.get(document.clone()).header(ACCEPT, accept).send().await;
-        let response = response.map_err(|error| unreachable(&error))?;
-        if !response.status().is_success() {
-            return Err(OAuthFailure::BadAnswer("the discovery document is not there"));
-        }
-        let body = read_body(response, self.limits.body).await?;
-        let named: serde_json::Value =
-            serde_json::from_slice(&body).map_err(|_| OAuthFailure::BadAnswer("the discovery document is not JSON"))?;
+        let named = self.fetch(document).await?;
         let endpoint = |name: &str| {
             let url = named.get(name)?.as_str()?.parse().ok()?;
             super::is_usable(&url).then_some(url)
@@ -157,6 +173,25 @@ impl OAuthEngine {
         endpoint("authorization_endpoint")
             .zip(endpoint("token_endpoint"))
             .ok_or(OAuthFailure::BadAnswer("the discovery document names no usable endpoints"))
+    }
+
+    /// A public JSON document: of discovery, or of keys.
+    ///
+    /// # Errors
+    /// [`OAuthFailure::InvalidRegistration`], [`OAuthFailure::Unreachable`] and [`OAuthFailure::BadAnswer`].
+    pub(crate) async fn fetch(&self, document: &Url) -> Result<serde_json::Value, OAuthFailure> {
+        if !super::is_usable(document) {
+            return Err(OAuthFailure::InvalidRegistration("a document's URL must be https (http only on loopback)"));
+        }
+        let client = if document.scheme() == "https" { self.outside().await? } else { &self.loopback };
+        let accept = HeaderValue::from_static("application/json");
+        let response = client.get(document.clone()).header(ACCEPT, accept).send().await;
+        let response = response.map_err(|error| unreachable(&error))?;
+        if !response.status().is_success() {
+            return Err(OAuthFailure::BadAnswer("the document is not there"));
+        }
+        let body = read_body(response, self.limits.body).await?;
+        serde_json::from_slice(&body).map_err(|_| OAuthFailure::BadAnswer("the document is not JSON"))
     }
 
     async fn ask(

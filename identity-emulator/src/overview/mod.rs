@@ -6,6 +6,7 @@ mod pooled;
 mod sections;
 mod shown;
 mod table;
+mod vaulted;
 
 use std::sync::Arc;
 
@@ -36,6 +37,11 @@ async fn show(State(core): State<Arc<Core>>) -> Response {
         .join(&pooled::keys(&vault))
         .join(&pooled::providers(&core, &vault))
         .join(&pooled::user_pools(&vault))
+        .join(&vaulted::agents(&vault))
+        .join(&vaulted::issuers(&vault))
+        .join(&vaulted::keys(&vault))
+        .join(&vaulted::providers(&core, &vault))
+        .join(&vaulted::buckets(&core, &vault))
         .join(&sections::sessions(&vault, now))
         .join(&sections::audit(&core, &vault))
         .join(&sections::requests(&core));

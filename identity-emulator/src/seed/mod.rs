@@ -1,5 +1,6 @@
 //! What an emulator starts with.
 
+mod agent_identity;
 mod agentkit;
 mod node;
 
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
 
+use self::agent_identity::AgentIdentitySeed;
 use self::agentkit::AgentKitSeed;
 use self::node::Node;
 use crate::core::ServiceAccount;
@@ -48,12 +50,24 @@ const LARGEST: u64 = 1024 * 1024;
 ///     {"name": "web", "client_id": "web-client", "client_secret": "its-secret", "callback_urls": ["http://127.0.0.1:8082/callback"]}
 ///   ]}],
 ///   "permissions": [{"principal": "user:alice", "operation": "Action:invoke", "resource": "agent:my-agent"}]
+/// },
+/// "agent_identity": {
+///   "access_key_id": "LTAIexample",
+///   "access_key_secret": "its-secret",
+///   "identity_providers": [{"name": "users", "discovery_url": "https://idp.example.com/.well-known/openid-configuration", "allowed_audience": ["app"]}],
+///   "workload_identities": [{"name": "my-agent", "role": "AgentRole", "identity_provider": "users",
+///     "allowed_return_urls": ["http://127.0.0.1:8090/callback"], "session_binding": true}],
+///   "api_key_providers": [{"name": "weather-key", "apikey": "synthetic-key"}],
+///   "oauth2_providers": [{"name": "calendar", "builtin": true, "flow": "USER_FEDERATION"}],
+///   "buckets": ["agent-data"]
 /// }}
 /// ```
 ///
 /// Every key is optional, except `name` and the values that a provider cannot do without; `client_id` and `client_secret` go together. A key
 /// that is none of these is an error that names it. Names follow the platform's rule (AgentBase: 3–50 letters, digits, `_`, `-`).
 /// What of AgentKit names no `pool` goes to `default`; in a permission `*` stands for anything, and a `namespace` that is left out for every one.
+///
+/// What of Agent Identity names no `vault` goes to `default`.
 ///
 /// What the data directory holds already is left as it is: a seed adds what is missing.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +78,7 @@ pub struct Seed {
     delegated: Vec<String>,
     oauth: Vec<OAuthSeed>,
     agentkit: AgentKitSeed,
+    agent_identity: AgentIdentitySeed,
 }
 
 /// Our own providers' clients.
@@ -132,8 +147,12 @@ impl Seed {
             Some(value) => AgentKitSeed::read(Node::new("agentkit".to_owned(), value)?)?,
             None => AgentKitSeed::default(),
         };
+        let agent_identity = match root.take("agent_identity") {
+            Some(value) => AgentIdentitySeed::read(Node::new("agent_identity".to_owned(), value)?)?,
+            None => AgentIdentitySeed::default(),
+        };
         root.finish()?;
-        Ok(Self { agentkit, ..seed })
+        Ok(Self { agentkit, agent_identity, ..seed })
     }
 
     fn read(mut node: Node) -> Result<Self, SeedError> {
@@ -158,6 +177,7 @@ impl Seed {
             delegated: node.list("delegated_api_key_providers", Node::name)?,
             oauth: node.list("oauth2_providers", OAuthSeed::read)?,
             agentkit: AgentKitSeed::default(),
+            agent_identity: AgentIdentitySeed::default(),
         };
         node.finish()?;
         Ok(seed)
@@ -165,6 +185,10 @@ impl Seed {
 
     pub(crate) fn account(&self) -> Option<ServiceAccount> {
         self.account.clone()
+    }
+
+    pub(crate) fn agent_identity_key(&self) -> Option<ServiceAccount> {
+        self.agent_identity.account()
     }
 
     pub(crate) fn access_key(&self) -> Option<ServiceAccount> {
@@ -190,7 +214,8 @@ impl Seed {
             let created = state.create_oauth_provider(&name, id, secret, endpoints, now);
             tolerate("agentbase.oauth2_providers", created)?;
         }
-        self.agentkit.apply(state, own, now)
+        self.agentkit.apply(state, own, now)?;
+        self.agent_identity.apply(state, own, now)
     }
 }
 
