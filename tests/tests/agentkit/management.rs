@@ -58,6 +58,10 @@ async fn credential_providers_of_both_kinds() -> Result<(), Anything> {
     oauth.update("feishu", &config(Flow::UserFederation)?.with_scopes(["drive:drive"])).await?;
     let got = oauth.get("feishu").await?;
     assert_eq!((got.flow.as_deref(), got.scopes), (Some("USER_FEDERATION"), vec!["drive:drive".to_owned()]));
+    let found = oauth.get_many(&["feishu", "another"]).await?;
+    assert_eq!(found.iter().map(|provider| provider.name.as_deref()).collect::<Vec<_>>(), [Some("feishu")]);
+    let broken = oauth.get_many(&["feishu", "a/b"]).await.err().ok_or("that is no name")?;
+    assert_eq!(broken.kind(), ErrorKind::InvalidRequest);
     keys.create("weather", &SecretString::from("key-1"), &[KeyPlace::header("X-Api-Key", "")]).await?;
     keys.update("weather", &SecretString::from("key-2"), &[KeyPlace::query("key")]).await?;
     assert_eq!(keys.get("weather").await?.name.as_deref(), Some("weather"));
