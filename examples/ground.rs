@@ -1,6 +1,8 @@
 //! What the examples stand on: the platform that `GREENNODE_*` names, or an emulator in this process.
 
+mod agent;
 mod agentkit_ground;
+mod chat;
 mod http;
 mod terminal;
 
@@ -10,9 +12,11 @@ use identity_client::{
 };
 use identity_emulator::{Emulator, EmulatorBuilder, Human};
 
+pub use agent::{AgentServer, People, Question};
 pub use agentkit_ground::AgentKitGround;
+pub use chat::Chat;
 pub use http::without_redirects;
-pub use terminal::{countdown, human};
+pub use terminal::{argument, countdown, ctrl_c, human, port};
 
 /// The agent identity that the examples use on the emulator.
 pub const AGENT: &str = "example-agent";

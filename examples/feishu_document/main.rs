@@ -14,7 +14,7 @@ use documents::Documents;
 use identity_client::{
     AccessToken, DEFAULT_CONSENT_TIMEOUT, PendingAuthorization, RequestContext, User, requires_access_token,
 };
-use identity_examples::{AgentKitGround, countdown, human, without_redirects};
+use identity_examples::{AgentKitGround, argument, countdown, human, without_redirects};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -60,7 +60,7 @@ async fn main() -> Result<(), AnyError> {
     ground.register_feishu("feishu_oauth", &["docx:document:readonly", "offline_access"]).await?;
     ground.install()?;
 
-    let given = std::env::args().skip_while(|argument| argument != "--document").nth(1);
+    let given = argument("--document");
     let (documents, id) = match (&ground.emulator, given) {
         (Some(emulator), given) => {
             let documents = Documents::at(&local_api::start(emulator).await?)?;

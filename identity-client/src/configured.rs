@@ -37,6 +37,15 @@ const CANDIDATES: &[Candidate] = &[
             crate::agentkit::AgentKit::from_environment(environment).map(|platform| builder.with_platform(platform))
         },
     },
+    #[cfg(feature = "idaas")]
+    Candidate {
+        name: "idaas",
+        places: "CLOUD_IDAAS_CONFIG_PATH or ~/.cloud_idaas/client-config.json",
+        is_configured: crate::idaas::is_configured,
+        build: |builder, environment| {
+            crate::idaas::Idaas::from_environment(environment).map(|platform| builder.with_platform(platform))
+        },
+    },
 ];
 
 pub(crate) fn platform(

@@ -97,6 +97,7 @@ impl Environment {
     }
 
     /// When a file was last changed; `None` if there is no such file.
+    #[cfg(any(feature = "agentbase", feature = "agentkit"))]
     pub(crate) fn changed_at(&self, name: &Path) -> Option<std::time::SystemTime> {
         let data = self.path(name)?.metadata().ok()?;
         Some(data.modified().unwrap_or(std::time::UNIX_EPOCH))

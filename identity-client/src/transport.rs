@@ -14,7 +14,7 @@ use backon::Retryable as _;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use identity_grammar::is_loopback_host;
-#[cfg(any(test, feature = "agentbase"))]
+#[cfg(any(test, feature = "agentbase", feature = "idaas"))]
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tracing::Instrument as _;
 use url::Url;
@@ -127,7 +127,7 @@ impl fmt::Debug for HttpOptions {
 pub(crate) struct Endpoint(Url);
 
 /// Everything that is not unreserved is encoded, so a segment can never leave its place.
-#[cfg(any(test, feature = "agentbase"))]
+#[cfg(any(test, feature = "agentbase", feature = "idaas"))]
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 impl Endpoint {
@@ -167,7 +167,7 @@ impl Endpoint {
     }
 
     /// The URL of a path below it; each segment is encoded whole.
-    #[cfg(any(test, feature = "agentbase"))]
+    #[cfg(any(test, feature = "agentbase", feature = "idaas"))]
     pub(crate) fn at(&self, segments: &[&str]) -> Result<Url, Error> {
         let mut text = self.as_str().to_owned();
         for segment in segments {

@@ -82,6 +82,12 @@ impl Emulator {
         handle(&self.core.feishu_client)
     }
 
+    /// The issuer of a user pool of AgentKit, by the pool's name: an OpenID issuer with discovery, keys and a login page where any
+    /// name will do. `None` if there is no such pool.
+    pub fn user_pool_issuer(&self, name: &str) -> Option<String> {
+        crate::agentkit::user_pool_issuer(&self.core, name)
+    }
+
     /// What a client of Volcengine Agent Identity (AgentKit) needs.
     pub fn agentkit(&self) -> AgentKitHandle {
         let account = &self.core.agentkit.access.account;

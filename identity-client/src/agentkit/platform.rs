@@ -387,10 +387,12 @@ impl Platform for AgentKit {
             session_binding: false,
             force_authentication: true,
             consent_completion: true,
+            ..Capabilities::none()
         }
     }
 
     fn check(&self, request: &CredentialRequest) -> Result<(), Error> {
+        self.capabilities().check(request, NAME)?;
         if request.flow() == Flow::MachineToMachine {
             return Ok(());
         }
@@ -419,7 +421,7 @@ impl Platform for AgentKit {
                     key.map(Issued::api_key)
                         .ok_or_else(|| Error::protocol("Agent Identity answered without an API key"))
                 }
-                CredentialKind::AccessToken => self.machine_token(request).await,
+                _ => self.machine_token(request).await,
             }
             .map(Acquired::Ready);
         };

@@ -34,6 +34,7 @@ pub(crate) use self::access::Access;
 pub(crate) use self::actions::operation;
 use self::error::ApiError;
 pub(crate) use self::identity_token::person;
+pub(crate) use self::issuer::user_pool_issuer;
 pub(crate) use self::jwt::Signer;
 pub(crate) use self::providers::FEISHU;
 pub(crate) use self::workloads::{DEFAULT_POOL, pool as new_pool};
