@@ -126,6 +126,24 @@ async fn user_consent() -> Result<(), Anything> {
 }
 
 #[tokio::test]
+async fn feishu_document() -> Result<(), Anything> {
+    let story = [
+        "1. no VOLCENGINE_* variables",
+        "   its document API answers 401 ",
+        "2. alice must agree; please open",
+        "   http://127.0.0.1:",
+        "3. alice agreed, and the document has 33 words, beginning \"Minutes of ",
+        "4. the next call asks nobody: 33 words",
+        "   Feishu's imitation was asked for 1 token",
+    ];
+    tells("feishu_document", &["--human", "approve"], &story).await?;
+    let absent = run("feishu_document", &["--human", "approve", "--document", "doxcnAnother"]).await?;
+    let complaint = String::from_utf8(absent.stderr)?;
+    assert!(!absent.status.success() && complaint.contains("there is no such document"), "{complaint}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn delegated_api_key() -> Result<(), Anything> {
     let story = [
         "1. alice must enter a key; please open",

@@ -63,10 +63,11 @@ pub trait Platform: fmt::Debug + Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// What else may be wrong, and how to see it, when a user did not agree in time: stands in the hint of that error. Must
-    /// not hold the authorization URL. Default: nothing.
-    fn advice(&self, pending: &PendingAuthorization) -> Option<String> {
-        let _ = pending;
+    /// What the platform's own documents call it when a user did not agree in time, an error of kind
+    /// [`AuthorizationTimedOut`](crate::ErrorKind::AuthorizationTimedOut) whose hint says what else may be wrong. Must not hold the
+    /// authorization URL. Default: nothing, and the client has words of its own.
+    fn timed_out(&self, pending: &PendingAuthorization, waited: Duration) -> Option<Error> {
+        let _ = (pending, waited);
         None
     }
 }
@@ -232,7 +233,7 @@ pub(crate) trait DynPlatform: fmt::Debug + Send + Sync + 'static {
     fn acquire<'a>(&'a self, request: &'a CredentialRequest) -> BoxFuture<'a, Result<Acquired<Issued>, Error>>;
     fn poll<'a>(&'a self, pending: &'a PendingAuthorization) -> BoxFuture<'a, Result<Polled<Issued>, Error>>;
     fn complete<'a>(&'a self, pending: &'a PendingAuthorization) -> BoxFuture<'a, Result<(), Error>>;
-    fn advice(&self, pending: &PendingAuthorization) -> Option<String>;
+    fn timed_out(&self, pending: &PendingAuthorization, waited: Duration) -> Option<Error>;
 }
 
 impl<P: Platform> DynPlatform for P {
@@ -264,7 +265,7 @@ impl<P: Platform> DynPlatform for P {
         Box::pin(Platform::complete(self, pending))
     }
 
-    fn advice(&self, pending: &PendingAuthorization) -> Option<String> {
-        Platform::advice(self, pending)
+    fn timed_out(&self, pending: &PendingAuthorization, waited: Duration) -> Option<Error> {
+        Platform::timed_out(self, pending, waited)
     }
 }

@@ -13,7 +13,7 @@ use super::{
     envelope,
     preflight::{self, Expected},
     sessions::{Artefact, IdentifiedBy, Session},
-    trouble::{self, Trouble},
+    trouble::Trouble,
     workload::WorkloadToken,
 };
 use crate::{
@@ -491,8 +491,9 @@ impl Platform for AgentKit {
         }
     }
 
-    fn advice(&self, _: &PendingAuthorization) -> Option<String> {
-        Some(trouble::advice(self.settings.callback.as_deref()))
+    fn timed_out(&self, pending: &PendingAuthorization, waited: Duration) -> Option<Error> {
+        let (provider, callback) = (pending.provider().as_str().to_owned(), self.settings.callback.clone());
+        Some(Trouble::ConsentTimeout { waited, provider, callback }.into())
     }
 }
 
