@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use url::Url;
 
 use crate::agentbase::{self, Iam};
 use crate::agentkit::{self, Platform};
@@ -23,7 +24,7 @@ use crate::oauth::{OAuthEngine, OAuthFailure};
 use crate::provider::BuiltInProvider;
 use crate::seed::{OwnClients, Seed};
 use crate::vault::{Account, State, Vault, VaultError};
-use crate::{environment, gate, overview, random};
+use crate::{environment, gate, idaas, overview, random};
 
 /// Names of accounts in the vault; for our own providers the name of their path, too.
 const AGENTBASE: &str = "agentbase";
@@ -55,6 +56,7 @@ pub struct EmulatorBuilder {
     access_key: Option<ServiceAccount>,
     role_sessions: Vec<WantedSession>,
     agentkit_hosts: Vec<String>,
+    idaas_issuer: Option<Url>,
     start_time: Option<Timestamp>,
     data_dir: Option<PathBuf>,
     key_file: Option<PathBuf>,
@@ -73,6 +75,7 @@ impl Default for EmulatorBuilder {
             access_key: None,
             role_sessions: Vec::new(),
             agentkit_hosts: Vec::new(),
+            idaas_issuer: None,
             start_time: None,
             data_dir: None,
             key_file: None,
@@ -149,6 +152,13 @@ impl EmulatorBuilder {
         self
     }
 
+    /// The issuer of IDaaS as clients know it, for example that of a TLS proxy in front of the emulator: its tokens name it, and
+    /// assertions must be for the token endpoint below it. By default where it is served, [`IdaasHandle::issuer`](crate::IdaasHandle::issuer).
+    pub fn with_idaas_issuer(mut self, issuer: Url) -> Self {
+        self.idaas_issuer = Some(issuer);
+        self
+    }
+
     /// Sets the emulator's clock to this moment when it starts; it runs on from there. By default it shows the machine's time.
     pub fn with_start_time(mut self, moment: Timestamp) -> Self {
         self.start_time = Some(moment);
@@ -207,6 +217,7 @@ impl EmulatorBuilder {
             let (token, end) = (session.token.expose_secret(), clock::add(now, ROLE_SESSION));
             agentkit.access.admit(&session.access_key, session.secret, token, &session.role, end, now);
         }
+        let idaas = idaas::Platform::new(&origin, self.idaas_issuer.map(String::from), settled.idaas);
         let core = Arc::new(Core {
             origin,
             vault,
@@ -221,6 +232,7 @@ impl EmulatorBuilder {
             built_in: settled.provider.registration(),
             provider: settled.provider,
             agentkit,
+            idaas,
             agentkit_hosts: self.agentkit_hosts,
             feishu_client: settled.feishu.registration(),
             feishu: settled.feishu,
@@ -249,6 +261,7 @@ struct Wanted {
 struct Settled {
     agentbase: ServiceAccount,
     agentkit: ServiceAccount,
+    idaas: idaas::Settled,
     provider: BuiltInProvider,
     feishu: BuiltInProvider,
 }
@@ -269,8 +282,10 @@ async fn settle(
         let access_key = account(state, AGENTKIT, wanted.agentkit, agentkit::new_account);
         agentkit::prepare(state, now);
         let own = OwnClients { built_in: provider.registration(), feishu: feishu.registration() };
+        let (instance, first) = seed.idaas();
         seed.apply(state, &own, now)?;
-        Ok::<_, EmulatorError>(Settled { agentbase, agentkit: access_key, provider, feishu })
+        let idaas = idaas::prepare(state, instance, first.as_deref(), now);
+        Ok::<_, EmulatorError>(Settled { agentbase, agentkit: access_key, idaas, provider, feishu })
     };
     vault.change(change).await
 }
@@ -312,6 +327,7 @@ fn serve(core: Arc<Core>, listener: TcpListener) -> Emulator {
     let router = agentbase::router(&core)
         .merge(overview::router(&core))
         .merge(agentkit::router(&core))
+        .merge(idaas::router(&core))
         .nest("/provider", core.provider.router())
         .nest("/feishu", core.feishu.router())
         .fallback(agentbase::missing)

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::faults::Faults;
 use crate::human::HumanScript;
+use crate::idaas;
 use crate::oauth::{OAuthEngine, OAuthFailure, ProviderRegistration};
 use crate::provider::BuiltInProvider;
 use crate::recorder::Recorder;
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) provider: BuiltInProvider,
     pub(crate) built_in: ProviderRegistration,
     pub(crate) agentkit: Platform,
+    pub(crate) idaas: idaas::Platform,
     /// Host names besides loopback under which AgentKit's endpoint may be called.
     pub(crate) agentkit_hosts: Vec<String>,
     /// The imitation of Feishu, and its one client.

@@ -45,6 +45,9 @@ struct Serve {
     /// How long an IAM token counts.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     iam_token_lifetime: u64,
+    /// The issuer of IDaaS as clients know it, when it is not where the emulator serves it: that of a TLS proxy, say.
+    #[arg(long, value_name = "URL")]
+    idaas_issuer: Option<url::Url>,
     /// Print one JSON object on the first line instead of text.
     #[arg(long)]
     json: bool,
@@ -79,6 +82,9 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
         .with_listen(arguments.listen)
         .with_human(arguments.human)
         .with_iam_token_lifetime(Duration::from_secs(arguments.iam_token_lifetime));
+    if let Some(issuer) = arguments.idaas_issuer {
+        builder = builder.with_idaas_issuer(issuer);
+    }
     if let Some(directory) = arguments.data_dir {
         builder = builder.with_data_dir(directory);
     }
@@ -99,6 +105,7 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
 /// The one place where secrets are shown: the service account exists to be given to a client.
 fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
     let (agentbase, agentkit, provider) = (emulator.agentbase(), emulator.agentkit(), emulator.provider());
+    let idaas = emulator.idaas();
     let mut output = io::stdout().lock();
     if as_json {
         let line = json!({
@@ -116,6 +123,14 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
                 "secret_key": agentkit.secret_key().expose_secret(),
                 "role_trn": agentkit.role_trn(),
             },
+            "idaas": {
+                "instance_id": idaas.instance_id(),
+                "issuer": idaas.issuer(),
+                "token_endpoint": idaas.token_endpoint(),
+                "developer_api_endpoint": idaas.developer_api_endpoint(),
+                "client_id": idaas.client_id(),
+                "client_secret": idaas.client_secret().expose_secret(),
+            },
             "provider": described(&provider),
             "feishu": described(&emulator.feishu()),
         });
@@ -124,6 +139,7 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
         writeln!(output, "GreenNode AgentBase is emulated at {}", agentbase.identity_url())?;
         writeln!(output, "IAM tokens come from {}", agentbase.token_url())?;
         writeln!(output, "Volcengine Agent Identity (AgentKit) is emulated at {}", agentkit.endpoint())?;
+        writeln!(output, "Alibaba Cloud IDaaS is emulated at {}, instance {}", idaas.issuer(), idaas.instance_id())?;
         writeln!(output, "A built-in OAuth2 provider is at {}", provider.authorization_url())?;
         writeln!(output, "An imitation of Feishu is at {}", emulator.feishu().authorization_url())?;
         writeln!(output, "What it holds and what has happened is shown at {}", emulator.overview_url())?;
@@ -132,6 +148,9 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
         writeln!(output, "export GREENNODE_CLIENT_SECRET={}", quoted(agentbase.client_secret().expose_secret()))?;
         writeln!(output, "export GREENNODE_IDENTITY_ENDPOINT={}", quoted(agentbase.identity_url()))?;
         writeln!(output, "export GREENNODE_IAM_TOKEN_ENDPOINT={}", quoted(agentbase.token_url()))?;
+        writeln!(output)?;
+        writeln!(output, "# An application of IDaaS is {}", idaas.client_id())?;
+        writeln!(output, "export IDAAS_CLIENT_SECRET={}", quoted(idaas.client_secret().expose_secret()))?;
         let host = agentkit.endpoint().trim_start_matches("http://");
         writeln!(output)?;
         writeln!(output, "export VOLCENGINE_ACCESS_KEY={}", quoted(agentkit.access_key()))?;

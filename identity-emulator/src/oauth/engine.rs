@@ -140,16 +140,7 @@ impl OAuthEngine {
     /// # Errors
     /// [`OAuthFailure::Unreachable`] and [`OAuthFailure::BadAnswer`].
     pub(crate) async fn discover(&self, document: &Url) -> Result<(Url, Url), OAuthFailure> {
-        let client = if document.scheme() == "https" { self.outside().await? } else { &self.loopback };
-        let accept = HeaderValue::from_static("application/json");
-        let response = client.get(document.clone()).header(ACCEPT, accept).send().await;
-        let response = response.map_err(|error| unreachable(&error))?;
-        if !response.status().is_success() {
-            return Err(OAuthFailure::BadAnswer("the discovery document is not there"));
-        }
-        let body = read_body(response, self.limits.body).await?;
-        let named: serde_json::Value =
-            serde_json::from_slice(&body).map_err(|_| OAuthFailure::BadAnswer("the discovery document is not JSON"))?;
+        let named = self.fetch(document).await?;
         let endpoint = |name: &str| {
             let url = named.get(name)?.as_str()?.parse().ok()?;
             super::is_usable(&url).then_some(url)
@@ -157,6 +148,25 @@ impl OAuthEngine {
         endpoint("authorization_endpoint")
             .zip(endpoint("token_endpoint"))
             .ok_or(OAuthFailure::BadAnswer("the discovery document names no usable endpoints"))
+    }
+
+    /// A public JSON document: of discovery, or of keys.
+    ///
+    /// # Errors
+    /// [`OAuthFailure::InvalidRegistration`], [`OAuthFailure::Unreachable`] and [`OAuthFailure::BadAnswer`].
+    pub(crate) async fn fetch(&self, document: &Url) -> Result<serde_json::Value, OAuthFailure> {
+        if !super::is_usable(document) {
+            return Err(OAuthFailure::InvalidRegistration("a document's URL must be https (http only on loopback)"));
+        }
+        let client = if document.scheme() == "https" { self.outside().await? } else { &self.loopback };
+        let accept = HeaderValue::from_static("application/json");
+        let response = client.get(document.clone()).header(ACCEPT, accept).send().await;
+        let response = response.map_err(|error| unreachable(&error))?;
+        if !response.status().is_success() {
+            return Err(OAuthFailure::BadAnswer("the document is not there"));
+        }
+        let body = read_body(response, self.limits.body).await?;
+        serde_json::from_slice(&body).map_err(|_| OAuthFailure::BadAnswer("the document is not JSON"))
     }
 
     async fn ask(

@@ -72,7 +72,7 @@ struct ClientSeed {
     callback_urls: Vec<String>,
 }
 
-fn texts(node: &mut Node, key: &str) -> Result<Vec<String>, SeedError> {
+pub(super) fn texts(node: &mut Node, key: &str) -> Result<Vec<String>, SeedError> {
     let Some(value) = node.take(key) else { return Ok(Vec::new()) };
     serde_json::from_value(value)
         .map_err(|_| SeedError::new(format_args!("{}.{key}", node.place), "must be a list of strings"))

@@ -1,6 +1,7 @@
 //! What an emulator starts with.
 
 mod agentkit;
+mod idaas;
 mod node;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use self::agentkit::AgentKitSeed;
+use self::idaas::IdaasSeed;
 use self::node::Node;
 use crate::core::ServiceAccount;
 use crate::oauth::ProviderRegistration;
@@ -48,8 +50,27 @@ const LARGEST: u64 = 1024 * 1024;
 ///     {"name": "web", "client_id": "web-client", "client_secret": "its-secret", "callback_urls": ["http://127.0.0.1:8082/callback"]}
 ///   ]}],
 ///   "permissions": [{"principal": "user:alice", "operation": "Action:invoke", "resource": "agent:my-agent"}]
+/// },
+/// "idaas": {
+///   "instance": "idaas_example",
+///   "applications": [{
+///     "client_id": "app_agent", "client_secret": "CSexample",
+///     "permissions": {"urn:cloud:idaas:pam": [".all"], "https://api.example.com": ["read:file"]},
+///     "federated_credentials": [
+///       {"name": "cluster", "issuer": "http://127.0.0.1:8083", "audience": "idaas", "subject": "system:serviceaccount:default:agent"},
+///       {"name": "machine", "attested": true}
+///     ]
+///   }],
+///   "api_keys": [{"identifier": "llm_api_key", "apikey": "synthetic-key"},
+///     {"identifier": "llm_api_key", "apikey": "synthetic-key-of-alice", "exclusive_user": "alice"}],
+///   "oauth2_providers": [{"identifier": "calendar", "builtin": true, "flow": "user_federation", "scopes": ["read"]}],
+///   "jwt_providers": [{"identifier": "internal", "issuers": ["https://issuer.example.com"]}]
 /// }}
 /// ```
+///
+/// An application of IDaaS proves itself with a `client_secret` (a second one is `other_client_secret`), with one of its
+/// `public_keys` (PEM), or with a federated credential: a token of an issuer, a certificate (`"roots"` in PEM and `"dns_name"`), or an
+/// `attested` document, which the emulator knows and refuses.
 ///
 /// Every key is optional, except `name` and the values that a provider cannot do without; `client_id` and `client_secret` go together. A key
 /// that is none of these is an error that names it. Names follow the platform's rule (AgentBase: 3–50 letters, digits, `_`, `-`).
@@ -64,6 +85,7 @@ pub struct Seed {
     delegated: Vec<String>,
     oauth: Vec<OAuthSeed>,
     agentkit: AgentKitSeed,
+    idaas: IdaasSeed,
 }
 
 /// Our own providers' clients.
@@ -132,8 +154,12 @@ impl Seed {
             Some(value) => AgentKitSeed::read(Node::new("agentkit".to_owned(), value)?)?,
             None => AgentKitSeed::default(),
         };
+        let idaas = match root.take("idaas") {
+            Some(value) => IdaasSeed::read(Node::new("idaas".to_owned(), value)?)?,
+            None => IdaasSeed::default(),
+        };
         root.finish()?;
-        Ok(Self { agentkit, ..seed })
+        Ok(Self { agentkit, idaas, ..seed })
     }
 
     fn read(mut node: Node) -> Result<Self, SeedError> {
@@ -158,6 +184,7 @@ impl Seed {
             delegated: node.list("delegated_api_key_providers", Node::name)?,
             oauth: node.list("oauth2_providers", OAuthSeed::read)?,
             agentkit: AgentKitSeed::default(),
+            idaas: IdaasSeed::default(),
         };
         node.finish()?;
         Ok(seed)
@@ -169,6 +196,11 @@ impl Seed {
 
     pub(crate) fn access_key(&self) -> Option<ServiceAccount> {
         self.agentkit.account()
+    }
+
+    /// The instance of IDaaS, and the application that the handle names.
+    pub(crate) fn idaas(&self) -> (Option<String>, Option<String>) {
+        self.idaas.names()
     }
 
     /// Adds what is missing.
@@ -190,7 +222,8 @@ impl Seed {
             let created = state.create_oauth_provider(&name, id, secret, endpoints, now);
             tolerate("agentbase.oauth2_providers", created)?;
         }
-        self.agentkit.apply(state, own, now)
+        self.agentkit.apply(state, own, now)?;
+        self.idaas.apply(state, own, now)
     }
 }
 

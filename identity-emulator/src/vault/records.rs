@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::idaas::Idaas;
 use super::pooled::Pooled;
 use super::sealed;
 
@@ -180,6 +181,9 @@ pub(crate) struct State {
     /// What belongs to pools.
     #[serde(default)]
     pub(crate) pooled: Pooled,
+    /// What belongs to an instance of IDaaS.
+    #[serde(default)]
+    pub(crate) idaas: Idaas,
 }
 
 /// The key that a user entered.
