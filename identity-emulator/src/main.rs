@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use identity_emulator::{Emulator, EmulatorError, Human, ProviderHandle, Seed};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -48,10 +48,19 @@ struct Serve {
     /// The issuer of IDaaS as clients know it, when it is not where the emulator serves it: that of a TLS proxy, say.
     #[arg(long, value_name = "URL")]
     idaas_issuer: Option<url::Url>,
+    /// Announce an access token of IDaaS with which this user calls an agent, counting for an hour. May be given several times.
+    #[arg(long, value_name = "USER")]
+    idaas_user: Vec<String>,
+    /// What those tokens are for: the agent's audience and permission.
+    #[arg(long, value_name = "SCOPE", default_value = "https://agent.example.com|agent.access")]
+    idaas_user_scope: String,
     /// Print one JSON object on the first line instead of text.
     #[arg(long)]
     json: bool,
 }
+
+/// How long the announced tokens of users count.
+const USER_TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -92,7 +101,12 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
         builder = builder.with_seed(Seed::from_file(file).map_err(EmulatorError::from)?);
     }
     let emulator = builder.start().await?;
-    announce(&emulator, arguments.json)?;
+    let mut users = Vec::new();
+    for user in arguments.idaas_user {
+        let token = emulator.idaas_user_token(&user, &arguments.idaas_user_scope, USER_TOKEN_LIFETIME).await?;
+        users.push((user, token));
+    }
+    announce(&emulator, &users, arguments.json)?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -103,7 +117,7 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
 }
 
 /// The one place where secrets are shown: the service account exists to be given to a client.
-fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
+fn announce(emulator: &Emulator, users: &[(String, SecretString)], as_json: bool) -> io::Result<()> {
     let (agentbase, agentkit, provider) = (emulator.agentbase(), emulator.agentkit(), emulator.provider());
     let idaas = emulator.idaas();
     let mut output = io::stdout().lock();
@@ -130,6 +144,9 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
                 "developer_api_endpoint": idaas.developer_api_endpoint(),
                 "client_id": idaas.client_id(),
                 "client_secret": idaas.client_secret().expose_secret(),
+                "user_tokens": users.iter()
+                    .map(|(user, token)| (user.clone(), token.expose_secret().into()))
+                    .collect::<serde_json::Map<_, _>>(),
             },
             "provider": described(&provider),
             "feishu": described(&emulator.feishu()),
@@ -148,9 +165,6 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
         writeln!(output, "export GREENNODE_CLIENT_SECRET={}", quoted(agentbase.client_secret().expose_secret()))?;
         writeln!(output, "export GREENNODE_IDENTITY_ENDPOINT={}", quoted(agentbase.identity_url()))?;
         writeln!(output, "export GREENNODE_IAM_TOKEN_ENDPOINT={}", quoted(agentbase.token_url()))?;
-        writeln!(output)?;
-        writeln!(output, "# An application of IDaaS is {}", idaas.client_id())?;
-        writeln!(output, "export IDAAS_CLIENT_SECRET={}", quoted(idaas.client_secret().expose_secret()))?;
         let host = agentkit.endpoint().trim_start_matches("http://");
         writeln!(output)?;
         writeln!(output, "export VOLCENGINE_ACCESS_KEY={}", quoted(agentkit.access_key()))?;
@@ -160,6 +174,13 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
         writeln!(output, "export VEIDENTITY_ENDPOINT={}", quoted(agentkit.endpoint()))?;
         writeln!(output, "export IDENTITY_OPENAPI_HOST={}", quoted(host))?;
         writeln!(output, "export IDENTITY_OPENAPI_SCHEME='http'")?;
+        writeln!(output)?;
+        writeln!(output, "# The secret of IDaaS's application {}:", idaas.client_id())?;
+        writeln!(output, "export IDAAS_CLIENT_SECRET={}", quoted(idaas.client_secret().expose_secret()))?;
+        for (user, token) in users {
+            // Escaped: a line break in a name must not begin a command.
+            writeln!(output, "# {} calls an agent with {}", user.escape_debug(), token.expose_secret())?;
+        }
     }
     output.flush()
 }

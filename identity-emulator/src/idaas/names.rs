@@ -8,8 +8,8 @@ const ACTIONS: [(&str, &str); 9] = [
     ("validate", "validate_authentication_token"),
     ("revoke", "revoke_authentication_token"),
     ("reinstate", "reinstate_authentication_token"),
-    ("revokeByConsumer", "revoke_authentication_tokens_by_consumer"),
-    ("reinstateByConsumer", "reinstate_authentication_tokens_by_consumer"),
+    ("revokeByConsumer", "revoke_authentication_token_by_consumer"),
+    ("reinstateByConsumer", "reinstate_authentication_token_by_consumer"),
 ];
 
 /// Of what follows the instance in the path; or `"unknown"`.

@@ -10,4 +10,5 @@ mod developer;
 mod exchange;
 mod federation;
 mod methods;
+mod replay;
 mod support;
