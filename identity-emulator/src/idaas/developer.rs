@@ -57,7 +57,7 @@ impl Caller {
         if token.audience != PAM {
             return Err(IdaasError::token("the access token is for another audience than urn:cloud:idaas:pam"));
         }
-        // A permission that was taken away, and an application that is gone, end what was issued for them.
+        // What was issued for an application ends with it.
         let still = core.vault.read().idaas.applications.contains_key(&token.client);
         if !still {
             return Err(refused());

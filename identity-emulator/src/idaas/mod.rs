@@ -98,12 +98,10 @@ pub(crate) struct Settled {
 }
 
 /// What is there from the start: an instance, and an application with a secret, which may use the developer API unless a seed
-/// brought one already. `instance` is the seed's.
+/// brought one already. `instance` is the seed's, for a vault that has none yet.
 pub(crate) fn prepare(state: &mut State, instance: Option<String>, first: Option<&str>, now: Timestamp) -> Settled {
-    if let Some(instance) = instance {
-        state.idaas.instance = instance;
-    } else if state.idaas.instance.is_empty() {
-        state.idaas.instance = format!("idaas_{}", plain_id());
+    if state.idaas.instance.is_empty() {
+        state.idaas.instance = instance.unwrap_or_else(|| format!("idaas_{}", plain_id()));
     }
     let instance = state.idaas.instance.clone();
     let with_secret = |application: &&Arc<Application>| !application.secrets.is_empty();
