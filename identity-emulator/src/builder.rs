@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use url::Url;
 
 use crate::agent_identity::{self, StsSession};
 use crate::agentbase::{self, Iam};
@@ -24,7 +25,7 @@ use crate::oauth::{OAuthEngine, OAuthFailure};
 use crate::provider::BuiltInProvider;
 use crate::seed::{OwnClients, Seed};
 use crate::vault::{Account, State, Vault, VaultError};
-use crate::{environment, gate, object_store, overview, random, signed};
+use crate::{environment, gate, idaas, object_store, overview, random, signed};
 
 /// Names of accounts in the vault; for our own providers the name of their path, too.
 const AGENTBASE: &str = "agentbase";
@@ -60,6 +61,7 @@ pub struct EmulatorBuilder {
     sts_credentials: Vec<WantedSession>,
     workload_token_lifetime: Duration,
     signed_hosts: Vec<String>,
+    idaas_issuer: Option<Url>,
     start_time: Option<Timestamp>,
     data_dir: Option<PathBuf>,
     key_file: Option<PathBuf>,
@@ -81,6 +83,7 @@ impl Default for EmulatorBuilder {
             sts_credentials: Vec::new(),
             workload_token_lifetime: Duration::from_secs(300),
             signed_hosts: Vec::new(),
+            idaas_issuer: None,
             start_time: None,
             data_dir: None,
             key_file: None,
@@ -195,6 +198,13 @@ impl EmulatorBuilder {
         self
     }
 
+    /// The issuer of IDaaS as clients know it, for example that of a TLS proxy in front of the emulator: its tokens name it, and
+    /// assertions must be for the token endpoint below it. By default where it is served, [`IdaasHandle::issuer`](crate::IdaasHandle::issuer).
+    pub fn with_idaas_issuer(mut self, issuer: Url) -> Self {
+        self.idaas_issuer = Some(issuer);
+        self
+    }
+
     /// Sets the emulator's clock to this moment when it starts; it runs on from there. By default it shows the machine's time.
     pub fn with_start_time(mut self, moment: Timestamp) -> Self {
         self.start_time = Some(moment);
@@ -260,6 +270,7 @@ impl EmulatorBuilder {
             let sts = StsSession { role: session.role, agent: None, policy: None };
             agent_identity.access.admit(&session.access_key, session.secret, token, sts, end, now);
         }
+        let idaas = idaas::Platform::new(&origin, self.idaas_issuer.map(String::from), settled.idaas);
         let core = Arc::new(Core {
             origin,
             vault,
@@ -276,6 +287,7 @@ impl EmulatorBuilder {
             agentkit,
             agent_identity,
             signed_hosts: self.signed_hosts,
+            idaas,
             feishu_client: settled.feishu.registration(),
             feishu: settled.feishu,
             human: HumanScript::new(self.human)?,
@@ -305,6 +317,7 @@ struct Settled {
     agentbase: ServiceAccount,
     agentkit: ServiceAccount,
     agent_identity: ServiceAccount,
+    idaas: idaas::Settled,
     provider: BuiltInProvider,
     feishu: BuiltInProvider,
 }
@@ -327,8 +340,10 @@ async fn settle(
         agentkit::prepare(state, now);
         agent_identity::prepare(state, now);
         let own = OwnClients { built_in: provider.registration(), feishu: feishu.registration() };
+        let (instance, first) = seed.idaas();
         seed.apply(state, &own, now)?;
-        Ok::<_, EmulatorError>(Settled { agentbase, agentkit: access_key, agent_identity, provider, feishu })
+        let idaas = idaas::prepare(state, instance, first.as_deref(), now);
+        Ok::<_, EmulatorError>(Settled { agentbase, agentkit: access_key, agent_identity, idaas, provider, feishu })
     };
     vault.change(change).await
 }
@@ -373,6 +388,7 @@ fn serve(core: Arc<Core>, listener: TcpListener) -> Emulator {
         .merge(agent_identity::router(&core))
         .merge(object_store::router(&core))
         .merge(signed::router(&core))
+        .merge(idaas::router(&core))
         .nest("/provider", core.provider.router())
         .nest("/feishu", core.feishu.router())
         .fallback(agentbase::missing)

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::faults::Faults;
 use crate::human::HumanScript;
+use crate::idaas;
 use crate::oauth::{OAuthEngine, OAuthFailure, ProviderRegistration};
 use crate::provider::BuiltInProvider;
 use crate::recorder::Recorder;
@@ -40,6 +41,7 @@ pub(crate) struct Core {
     pub(crate) agent_identity: agent_identity::Platform,
     /// Host names besides loopback under which the signed endpoint may be called.
     pub(crate) signed_hosts: Vec<String>,
+    pub(crate) idaas: idaas::Platform,
     /// The imitation of Feishu, and its one client.
     pub(crate) feishu: BuiltInProvider,
     pub(crate) feishu_client: ProviderRegistration,

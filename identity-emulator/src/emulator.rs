@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -16,8 +17,9 @@ use crate::core::Core;
 use crate::counters::Counters;
 use crate::error::EmulatorError;
 use crate::faults::Faults;
-use crate::handles::{AgentBaseHandle, AgentIdentityHandle, AgentKitHandle, ProviderHandle, RoleSession};
+use crate::handles::{AgentBaseHandle, AgentIdentityHandle, AgentKitHandle, IdaasHandle, ProviderHandle, RoleSession};
 use crate::human::Human;
+use crate::idaas;
 use crate::oauth::ProviderRegistration;
 use crate::operation::TOKEN_PATH;
 use crate::recorder::RecordedRequest;
@@ -141,6 +143,43 @@ impl Emulator {
             session_token: issued.token,
             expires_at,
         }
+    }
+
+    /// What a client of Alibaba Cloud IDaaS needs.
+    pub fn idaas(&self) -> IdaasHandle {
+        let platform = &self.core.idaas;
+        IdaasHandle {
+            issuer: platform.issuer.clone(),
+            served_at: platform.served_at(&self.core.origin),
+            developer_api_endpoint: self.core.origin.clone(),
+            instance_id: platform.instance.clone(),
+            client_id: platform.client.0.clone(),
+            client_secret: platform.client.1.clone(),
+        }
+    }
+
+    /// A user's access token of IDaaS as a front end gets it from the login, for `audience|permission`: what an agent is called with.
+    /// It counts for `lifetime` by the emulator's clock.
+    ///
+    /// # Errors
+    /// [`EmulatorError::Idaas`] for a user or a scope that is none, and when it cannot be signed.
+    pub async fn idaas_user_token(
+        &self,
+        user: &str,
+        scope: &str,
+        lifetime: Duration,
+    ) -> Result<SecretString, EmulatorError> {
+        let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        let token = idaas::for_user(&self.core, user, scope, seconds).await;
+        token.map_err(|error| EmulatorError::Idaas { problem: error.to_string() })
+    }
+
+    /// Makes a new signing key for IDaaS. The key before it still verifies, the one before that no longer.
+    ///
+    /// # Errors
+    /// [`EmulatorError::Idaas`] when no key can be made or stored.
+    pub async fn rotate_idaas_keys(&self) -> Result<(), EmulatorError> {
+        idaas::rotate(&self.core).await.map_err(|error| EmulatorError::Idaas { problem: error.to_string() })
     }
 
     /// How often each operation was asked for.

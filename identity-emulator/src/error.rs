@@ -34,6 +34,12 @@ pub enum EmulatorError {
     /// The OAuth2 engine or the built-in provider cannot be set up.
     #[error("the OAuth2 side cannot be set up: {0}")]
     OAuth(#[from] OAuthFailure),
+    /// A step of IDaaS could not be done.
+    #[error("IDaaS: {problem}")]
+    Idaas {
+        /// Why.
+        problem: String,
+    },
     /// No HTTP client can be set up for the scripted human.
     #[error("no HTTP client can be set up on this machine")]
     HttpClient,

@@ -191,3 +191,52 @@ impl RoleSession {
         self.expires_at
     }
 }
+
+/// What a client of Alibaba Cloud IDaaS needs to reach the emulator.
+#[derive(Clone, Debug)]
+pub struct IdaasHandle {
+    pub(crate) issuer: String,
+    pub(crate) served_at: String,
+    pub(crate) developer_api_endpoint: String,
+    pub(crate) instance_id: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretString,
+}
+
+impl IdaasHandle {
+    /// The issuer that tokens name, `http://127.0.0.1:PORT/idaas/INSTANCE/api/v2/iauths_system/oauth2` unless
+    /// [`EmulatorBuilder::with_idaas_issuer`](crate::EmulatorBuilder::with_idaas_issuer) said otherwise.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Where the emulator itself serves what is below the issuer: discovery, `/jwks` and `/token`.
+    pub fn served_at(&self) -> &str {
+        &self.served_at
+    }
+
+    /// Where tokens are fetched; assertions must name it as their audience.
+    pub fn token_endpoint(&self) -> String {
+        format!("{}/token", self.issuer)
+    }
+
+    /// Base of the developer API, `http://127.0.0.1:PORT`; its paths begin with `/v2/INSTANCE`.
+    pub fn developer_api_endpoint(&self) -> &str {
+        &self.developer_api_endpoint
+    }
+
+    /// Id of the instance, `idaas_…`.
+    pub fn instance_id(&self) -> &str {
+        &self.instance_id
+    }
+
+    /// Client id of an application with a secret: the first of the seed, else a random one that may use the whole developer API.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The application's secret.
+    pub fn client_secret(&self) -> &SecretString {
+        &self.client_secret
+    }
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use identity_emulator::{Emulator, EmulatorError, Human, ProviderHandle, Seed};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -45,10 +45,22 @@ struct Serve {
     /// How long an IAM token counts.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     iam_token_lifetime: u64,
+    /// The issuer of IDaaS as clients know it, when it is not where the emulator serves it: that of a TLS proxy, say.
+    #[arg(long, value_name = "URL")]
+    idaas_issuer: Option<url::Url>,
+    /// Announce an access token of IDaaS with which this user calls an agent, counting for an hour. May be given several times.
+    #[arg(long, value_name = "USER")]
+    idaas_user: Vec<String>,
+    /// What those tokens are for: the agent's audience and permission.
+    #[arg(long, value_name = "SCOPE", default_value = "https://agent.example.com|agent.access")]
+    idaas_user_scope: String,
     /// Print one JSON object on the first line instead of text.
     #[arg(long)]
     json: bool,
 }
+
+/// How long the announced tokens of users count.
+const USER_TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -79,6 +91,9 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
         .with_listen(arguments.listen)
         .with_human(arguments.human)
         .with_iam_token_lifetime(Duration::from_secs(arguments.iam_token_lifetime));
+    if let Some(issuer) = arguments.idaas_issuer {
+        builder = builder.with_idaas_issuer(issuer);
+    }
     if let Some(directory) = arguments.data_dir {
         builder = builder.with_data_dir(directory);
     }
@@ -86,7 +101,12 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
         builder = builder.with_seed(Seed::from_file(file).map_err(EmulatorError::from)?);
     }
     let emulator = builder.start().await?;
-    announce(&emulator, arguments.json)?;
+    let mut users = Vec::new();
+    for user in arguments.idaas_user {
+        let token = emulator.idaas_user_token(&user, &arguments.idaas_user_scope, USER_TOKEN_LIFETIME).await?;
+        users.push((user, token));
+    }
+    announce(&emulator, &users, arguments.json)?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -97,9 +117,10 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
 }
 
 /// The one place where secrets are shown: the service account exists to be given to a client.
-fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
+fn announce(emulator: &Emulator, users: &[(String, SecretString)], as_json: bool) -> io::Result<()> {
     let (agentbase, agentkit, provider) = (emulator.agentbase(), emulator.agentkit(), emulator.provider());
     let agent_identity = emulator.agent_identity();
+    let idaas = emulator.idaas();
     let mut output = io::stdout().lock();
     if as_json {
         let line = json!({
@@ -126,6 +147,17 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
                 "object_store": agent_identity.object_store(),
                 "bucket": agent_identity.bucket(),
             },
+            "idaas": {
+                "instance_id": idaas.instance_id(),
+                "issuer": idaas.issuer(),
+                "token_endpoint": idaas.token_endpoint(),
+                "developer_api_endpoint": idaas.developer_api_endpoint(),
+                "client_id": idaas.client_id(),
+                "client_secret": idaas.client_secret().expose_secret(),
+                "user_tokens": users.iter()
+                    .map(|(user, token)| (user.clone(), token.expose_secret().into()))
+                    .collect::<serde_json::Map<_, _>>(),
+            },
             "provider": described(&provider),
             "feishu": described(&emulator.feishu()),
         });
@@ -136,6 +168,7 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
         writeln!(output, "Volcengine Agent Identity (AgentKit) is emulated at {}", agentkit.endpoint())?;
         writeln!(output, "Alibaba Cloud Agent Identity is emulated at {}", agent_identity.endpoint())?;
         writeln!(output, "An object store for its temporary credentials is at {}", agent_identity.object_store())?;
+        writeln!(output, "Alibaba Cloud IDaaS is emulated at {}, instance {}", idaas.issuer(), idaas.instance_id())?;
         writeln!(output, "A built-in OAuth2 provider is at {}", provider.authorization_url())?;
         writeln!(output, "An imitation of Feishu is at {}", emulator.feishu().authorization_url())?;
         writeln!(output, "What it holds and what has happened is shown at {}", emulator.overview_url())?;
@@ -160,6 +193,13 @@ fn announce(emulator: &Emulator, as_json: bool) -> io::Result<()> {
         writeln!(output, "export AGENT_IDENTITY_REGION_ID={}", quoted(agent_identity.region()))?;
         writeln!(output, "export AGENT_IDENTITY_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
         writeln!(output, "export AGENT_IDENTITY_DATA_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
+        writeln!(output)?;
+        writeln!(output, "# The secret of IDaaS's application {}:", idaas.client_id())?;
+        writeln!(output, "export IDAAS_CLIENT_SECRET={}", quoted(idaas.client_secret().expose_secret()))?;
+        for (user, token) in users {
+            // Escaped: a line break in a name must not begin a command.
+            writeln!(output, "# {} calls an agent with {}", user.escape_debug(), token.expose_secret())?;
+        }
     }
     output.flush()
 }

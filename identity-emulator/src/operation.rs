@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method, Uri};
 
-use crate::{object_store, signed};
+use crate::{idaas, object_store, signed};
 
 /// Path of the IAM token endpoint, version 2.
 pub(crate) const TOKEN_PATH: &str = "/accounts-api/v2/auth/token";
@@ -19,6 +19,9 @@ pub(crate) fn operation_of(method: &Method, uri: &Uri, headers: &HeaderMap) -> &
         ["provider", ..] => "provider",
         ["feishu", "token"] if method == Method::POST => "feishu_token",
         ["feishu", ..] => "feishu",
+        ["idaas", _, "api", "v2", "iauths_system", "oauth2", "token"] if method == Method::POST => "idaas_token",
+        ["idaas", ..] => "idaas_issuer",
+        ["v2", _, rest @ ..] => idaas::operation(method.as_str(), rest),
         ["userpool", ..] => "user_pool",
         ["workloadpool", ..] => "workload_pool",
         ["api", "v1", "oauth2callback"] | ["oauth2", "callback", _] => "vault_callback",

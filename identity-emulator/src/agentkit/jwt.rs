@@ -26,14 +26,14 @@ pub(crate) struct Signer {
 
 impl Signer {
     /// A new key and, to be kept, its PKCS#8 in base64. Takes a good part of a second.
-    pub(super) fn generate() -> Option<(Self, SecretString)> {
+    pub(crate) fn generate() -> Option<(Self, SecretString)> {
         let key = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
         let der: Pkcs8V1Der<'static> = key.as_der().ok()?;
         let kept = SecretString::from(STANDARD.encode(der.as_ref()));
         Some((Self::new(key)?, kept))
     }
 
-    pub(super) fn kept(kept: &SecretString) -> Option<Self> {
+    pub(crate) fn kept(kept: &SecretString) -> Option<Self> {
         let der = Zeroizing::new(STANDARD.decode(kept.expose_secret()).ok()?);
         Self::new(RsaKeyPair::from_pkcs8(&der).ok()?)
     }
@@ -48,7 +48,7 @@ impl Signer {
     }
 
     /// The public key as a JWK set (RFC 7517).
-    pub(super) fn jwks(&self) -> Value {
+    pub(crate) fn jwks(&self) -> Value {
         json!({ "keys": [{
             "kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.id, "n": self.modulus, "e": self.exponent,
         }] })

@@ -2,6 +2,7 @@
 //!
 //! Nothing that lets somebody act is on the page either: no session id, no `state`, no authorization URL.
 
+mod idaas;
 mod pooled;
 mod sections;
 mod shown;
@@ -42,6 +43,9 @@ async fn show(State(core): State<Arc<Core>>) -> Response {
         .join(&vaulted::keys(&vault))
         .join(&vaulted::providers(&core, &vault))
         .join(&vaulted::buckets(&core, &vault))
+        .join(&idaas::applications(&vault))
+        .join(&idaas::keys(&vault))
+        .join(&idaas::providers(&vault))
         .join(&sections::sessions(&vault, now))
         .join(&sections::audit(&core, &vault))
         .join(&sections::requests(&core));

@@ -40,6 +40,7 @@ use crate::agentkit::Signer;
 use crate::oauth::{OAuthFailure, ProviderRegistration, random_token};
 use dialect::Dialect;
 pub(crate) use page::style;
+pub(crate) use parameters::{Parameters, Repeated};
 use store::Store;
 
 /// No form of this provider needs more.

@@ -9,18 +9,18 @@ use crate::oauth::is_scope_token;
 const SCOPES: usize = 64;
 
 /// Decoded parameters; one without a value counts as left out. Wiped when dropped, for some are secrets.
-pub(super) struct Parameters(Vec<(String, String)>);
+pub(crate) struct Parameters(Vec<(String, String)>);
 
 /// A parameter came twice.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Repeated;
+pub(crate) struct Repeated;
 
 impl Parameters {
-    pub(super) fn parse(encoded: &[u8]) -> Self {
+    pub(crate) fn parse(encoded: &[u8]) -> Self {
         Self(form_urlencoded::parse(encoded).into_owned().filter(|(_, value)| !value.is_empty()).collect())
     }
 
-    pub(super) fn get(&self, name: &str) -> Result<Option<&str>, Repeated> {
+    pub(crate) fn get(&self, name: &str) -> Result<Option<&str>, Repeated> {
         let mut values = self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
         let first = values.next();
         if values.next().is_some() { Err(Repeated) } else { Ok(first) }

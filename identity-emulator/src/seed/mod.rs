@@ -2,6 +2,7 @@
 
 mod agent_identity;
 mod agentkit;
+mod idaas;
 mod node;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use self::agent_identity::AgentIdentitySeed;
 use self::agentkit::AgentKitSeed;
+use self::idaas::IdaasSeed;
 use self::node::Node;
 use crate::core::ServiceAccount;
 use crate::oauth::ProviderRegistration;
@@ -60,8 +62,27 @@ const LARGEST: u64 = 1024 * 1024;
 ///   "api_key_providers": [{"name": "weather-key", "apikey": "synthetic-key"}],
 ///   "oauth2_providers": [{"name": "calendar", "builtin": true, "flow": "USER_FEDERATION"}],
 ///   "buckets": ["agent-data"]
+/// },
+/// "idaas": {
+///   "instance": "idaas_example",
+///   "applications": [{
+///     "client_id": "app_agent", "client_secret": "CSexample",
+///     "permissions": {"urn:cloud:idaas:pam": [".all"], "https://api.example.com": ["read:file"]},
+///     "federated_credentials": [
+///       {"name": "cluster", "issuer": "http://127.0.0.1:8083", "audience": "idaas", "subject": "system:serviceaccount:default:agent"},
+///       {"name": "machine", "attested": true}
+///     ]
+///   }],
+///   "api_keys": [{"identifier": "llm_api_key", "apikey": "synthetic-key"},
+///     {"identifier": "llm_api_key", "apikey": "synthetic-key-of-alice", "exclusive_user": "alice"}],
+///   "oauth2_providers": [{"identifier": "calendar", "builtin": true, "flow": "user_federation", "scopes": ["read"]}],
+///   "jwt_providers": [{"identifier": "internal", "issuers": ["https://issuer.example.com"]}]
 /// }}
 /// ```
+///
+/// An application of IDaaS proves itself with a `client_secret` (a second one is `other_client_secret`), with one of its
+/// `public_keys` (PEM), or with a federated credential: a token of an issuer, a certificate (`"roots"` in PEM and `"dns_name"`), or an
+/// `attested` document, which the emulator knows and refuses.
 ///
 /// Every key is optional, except `name` and the values that a provider cannot do without; `client_id` and `client_secret` go together. A key
 /// that is none of these is an error that names it. Names follow the platform's rule (AgentBase: 3–50 letters, digits, `_`, `-`).
@@ -79,6 +100,7 @@ pub struct Seed {
     oauth: Vec<OAuthSeed>,
     agentkit: AgentKitSeed,
     agent_identity: AgentIdentitySeed,
+    idaas: IdaasSeed,
 }
 
 /// Our own providers' clients.
@@ -151,8 +173,12 @@ impl Seed {
             Some(value) => AgentIdentitySeed::read(Node::new("agent_identity".to_owned(), value)?)?,
             None => AgentIdentitySeed::default(),
         };
+        let idaas = match root.take("idaas") {
+            Some(value) => IdaasSeed::read(Node::new("idaas".to_owned(), value)?)?,
+            None => IdaasSeed::default(),
+        };
         root.finish()?;
-        Ok(Self { agentkit, agent_identity, ..seed })
+        Ok(Self { agentkit, agent_identity, idaas, ..seed })
     }
 
     fn read(mut node: Node) -> Result<Self, SeedError> {
@@ -178,6 +204,7 @@ impl Seed {
             oauth: node.list("oauth2_providers", OAuthSeed::read)?,
             agentkit: AgentKitSeed::default(),
             agent_identity: AgentIdentitySeed::default(),
+            idaas: IdaasSeed::default(),
         };
         node.finish()?;
         Ok(seed)
@@ -193,6 +220,11 @@ impl Seed {
 
     pub(crate) fn access_key(&self) -> Option<ServiceAccount> {
         self.agentkit.account()
+    }
+
+    /// The instance of IDaaS, and the application that the handle names.
+    pub(crate) fn idaas(&self) -> (Option<String>, Option<String>) {
+        self.idaas.names()
     }
 
     /// Adds what is missing.
@@ -215,7 +247,8 @@ impl Seed {
             tolerate("agentbase.oauth2_providers", created)?;
         }
         self.agentkit.apply(state, own, now)?;
-        self.agent_identity.apply(state, own, now)
+        self.agent_identity.apply(state, own, now)?;
+        self.idaas.apply(state, own, now)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod crypto;
 mod error;
+mod idaas;
 mod key_file;
 mod pooled;
 mod records;
@@ -14,6 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use error::VaultError;
+pub(crate) use idaas::{Application, Federated, HostedKey, JwtProvider, MintedJwt, Secret, TokenProvider, Trust};
 pub(crate) use pooled::{
     InboundConfig, PermissionRule, PoolClient, PooledKey, PooledProvider, UserPool, Workload, WorkloadPool, pooled_name,
 };

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::idaas::Idaas;
 use super::pooled::Pooled;
 use super::sealed;
 use super::vaulted::Vaulted;
@@ -194,6 +195,9 @@ pub(crate) struct State {
     /// What belongs to token vaults and roles.
     #[serde(default)]
     pub(crate) vaulted: Vaulted,
+    /// What belongs to an instance of IDaaS.
+    #[serde(default)]
+    pub(crate) idaas: Idaas,
 }
 
 /// The key that a user entered.

@@ -172,7 +172,7 @@ fn announces_itself_readably_with_lines_for_a_shell() {
         if let Some(export) = line.strip_prefix("export ") {
             exports.push(export.split('=').next().unwrap().to_owned());
         }
-        if exports.len() == 11 {
+        if exports.len() == 12 {
             break;
         }
     }
@@ -188,6 +188,7 @@ fn announces_itself_readably_with_lines_for_a_shell() {
         "VEIDENTITY_ENDPOINT",
         "IDENTITY_OPENAPI_HOST",
         "IDENTITY_OPENAPI_SCHEME",
+        "IDAAS_CLIENT_SECRET",
     ];
     assert_eq!(exports[4..], expected);
 }
