@@ -1,14 +1,22 @@
 //! What the examples stand on: the platform that `GREENNODE_*` names, or an emulator in this process.
 
+mod agent;
+mod agentkit_ground;
+mod chat;
+mod http;
 mod terminal;
 
 use identity_client::{
-    Environment, Error, IdentityClient,
+    BuildError, Environment, Error, IdentityClient, Platform,
     agentbase::{AgentBase, IdentityUpdate, OAuth2Client},
 };
 use identity_emulator::{Emulator, EmulatorBuilder, Human};
 
-pub use terminal::{countdown, human};
+pub use agent::{AgentServer, People, Question};
+pub use agentkit_ground::AgentKitGround;
+pub use chat::Chat;
+pub use http::without_redirects;
+pub use terminal::{argument, countdown, ctrl_c, human, port};
 
 /// The agent identity that the examples use on the emulator.
 pub const AGENT: &str = "example-agent";
@@ -44,12 +52,10 @@ impl Ground {
     /// # Errors
     /// As [`find`](Self::find).
     pub async fn find_on(emulator: EmulatorBuilder) -> Result<Self, Box<dyn std::error::Error>> {
-        match AgentBase::from_environment(&Environment::process()) {
-            Ok(agentbase) => return Ok(Self { agentbase, emulator: None }),
-            Err(error) if error.is_missing() => {}
-            Err(error) => return Err(error.into()),
+        match configured(AgentBase::from_environment(&Environment::process()))? {
+            Some(agentbase) => Ok(Self { agentbase, emulator: None }),
+            None => Self::emulated(emulator).await,
         }
-        Self::emulated(emulator).await
     }
 
     /// On this emulator, whatever is configured.
@@ -74,9 +80,7 @@ impl Ground {
     /// # Errors
     /// If one is installed already.
     pub fn install(&self) -> Result<IdentityClient, Error> {
-        let client = IdentityClient::builder().with_platform(self.agentbase.clone()).build()?;
-        client.clone().install()?;
-        Ok(client)
+        install(self.agentbase.clone())
     }
 
     /// Registers the emulator's own OAuth2 provider under this name. On the platform it must exist already.
@@ -111,4 +115,19 @@ impl Ground {
         let allowed = identity.allowed_return_urls.into_iter().next();
         Ok(allowed.ok_or("the agent identity allows no return URL; add one on the platform")?)
     }
+}
+
+/// A platform, unless none is configured. One that is configured and cannot be used is an error.
+fn configured<P>(found: Result<P, BuildError>) -> Result<Option<P>, BuildError> {
+    match found {
+        Ok(platform) => Ok(Some(platform)),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn install(platform: impl Platform) -> Result<IdentityClient, Error> {
+    let client = IdentityClient::builder().with_platform(platform).build()?;
+    client.clone().install()?;
+    Ok(client)
 }

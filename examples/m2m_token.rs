@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "an example tells its story")]
 
 use identity_client::{TokenSource, requires_access_token};
-use identity_examples::Ground;
+use identity_examples::{Ground, without_redirects};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -14,12 +14,6 @@ async fn whoami(service: &str, tokens: TokenSource) -> Result<String, AnyError> 
     tokens.token().await?.apply(&mut request)?;
     let answer = http.execute(request).await?;
     Ok(format!("{} {}", answer.status(), answer.text().await?))
-}
-
-/// A redirect must not carry a token to another place.
-#[expect(clippy::disallowed_methods, reason = "an agent's own client, with redirects off")]
-fn without_redirects() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()
 }
 
 #[tokio::main]

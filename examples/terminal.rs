@@ -25,6 +25,26 @@ pub fn human() -> Result<Human, Box<dyn std::error::Error>> {
     }
 }
 
+/// The value of a program's argument.
+#[must_use]
+pub fn argument(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
+}
+
+/// The usual port, or a free one with `--any-port`.
+#[must_use]
+pub fn port(usual: u16) -> u16 {
+    if std::env::args().any(|argument| argument == "--any-port") { 0 } else { usual }
+}
+
+/// Ready when somebody presses Ctrl-C.
+pub async fn ctrl_c() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Then nobody can.
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Shows on a terminal how much of the time is left, and never ends.
 pub async fn countdown(time: Duration) -> Infallible {
     if io::stdout().is_terminal() {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use fresh_bearer::FreshBearer;
 use identity_client::{IdentityClient, TokenSource, requires_access_token};
 use identity_emulator::Emulator;
-use identity_examples::Ground;
+use identity_examples::{Ground, without_redirects};
 use rmcp::{
     ServiceExt as _,
     model::CallToolRequestParams,
@@ -51,12 +51,6 @@ async fn session(server: &str, tokens: TokenSource) -> Result<u32, AnyError> {
     }
     client.cancel().await?;
     Ok(calls)
-}
-
-/// A redirect must not carry a token to another place.
-#[expect(clippy::disallowed_methods, reason = "an agent's own client, with redirects off")]
-fn without_redirects() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()
 }
 
 #[tokio::main]

@@ -47,7 +47,7 @@ impl ServerHandler for Echo {}
 /// Serves it as long as this process runs, and says where.
 pub(crate) async fn start(emulator: &Emulator) -> Result<String, super::AnyError> {
     let userinfo = emulator.provider().token_url().replace("/token", "/userinfo");
-    let issuer = Issuer { http: super::without_redirects()?, userinfo };
+    let issuer = Issuer { http: identity_examples::without_redirects()?, userinfo };
     let mcp: StreamableHttpService<Echo, LocalSessionManager> =
         StreamableHttpService::new(|| Ok(Echo), std::sync::Arc::default(), StreamableHttpServerConfig::default());
     let app = Router::new().nest_service("/mcp", mcp).layer(middleware::from_fn_with_state(issuer, check));

@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
 
 type Anything = Box<dyn std::error::Error>;
 
@@ -122,6 +126,24 @@ async fn user_consent() -> Result<(), Anything> {
 }
 
 #[tokio::test]
+async fn feishu_document() -> Result<(), Anything> {
+    let story = [
+        "1. no VOLCENGINE_* variables",
+        "   its document API answers 401 ",
+        "2. alice must agree; please open",
+        "   http://127.0.0.1:",
+        "3. alice agreed, and the document has 33 words, beginning \"Minutes of ",
+        "4. the next call asks nobody: 33 words",
+        "   Feishu's imitation was asked for 1 token",
+    ];
+    tells("feishu_document", &["--human", "approve"], &story).await?;
+    let absent = run("feishu_document", &["--human", "approve", "--document", "doxcnAnother"]).await?;
+    let complaint = String::from_utf8(absent.stderr)?;
+    assert!(!absent.status.success() && complaint.contains("there is no such document"), "{complaint}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn delegated_api_key() -> Result<(), Anything> {
     let story = [
         "1. alice must enter a key; please open",
@@ -132,6 +154,60 @@ async fn delegated_api_key() -> Result<(), Anything> {
     let told = tells("delegated_api_key", &["--human", "approve"], &story).await?;
     assert!(!told.contains("synthetic-key-"), "the key is never shown: {told}");
     Ok(())
+}
+
+/// Starts an example that serves until it is ended, and reads its lines up to one that begins like this.
+async fn serving(name: &str, last: &str) -> Result<(Child, Vec<String>), Anything> {
+    let folder = tempfile::tempdir()?;
+    let mut example = Command::new(program(name)?);
+    example.arg("--any-port").env_clear().current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut process = example.kill_on_drop(true).spawn()?;
+    let mut lines = BufReader::new(process.stdout.take().ok_or("no standard output")?).lines();
+    let reading = async {
+        let mut told = Vec::new();
+        while let Some(line) = lines.next_line().await? {
+            told.push(line);
+            if told.last().is_some_and(|line| line.starts_with(last)) {
+                return Ok::<_, Anything>(told);
+            }
+        }
+        Err(format!("no line `{last}…` in {told:?}").into())
+    };
+    let told = timeout(LONGEST, reading).await??;
+    Ok((process, told))
+}
+
+#[tokio::test]
+async fn agent_server() -> Result<(), Anything> {
+    let (_process, told) = serving("agent_server", "cargo run").await?;
+    let invocations = told[0].rsplit(' ').next().ok_or("no address")?.trim_end_matches('.').to_owned();
+    let variables: Vec<_> = told.iter().filter_map(|line| line.strip_prefix("export ")?.split('=').next()).collect();
+    assert_eq!(
+        variables,
+        ["OAUTH2_ISSUER_URI", "OAUTH2_CLIENT_ID", "OAUTH2_CLIENT_SECRET", "OAUTH2_REDIRECT_URI", "AGENT_ENDPOINT"]
+    );
+    let answer = http()?.post(invocations).body(r#"{"prompt":"hello"}"#).send().await?;
+    assert_eq!((answer.status().as_u16(), answer.headers()["www-authenticate"].to_str()?), (401, "Bearer"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn login_app() -> Result<(), Anything> {
+    let (_process, told) = serving("login_app", "Open http://127.0.0.1:").await?;
+    let origin = told[0].split(' ').nth(1).ok_or("no address")?;
+    let http = http()?;
+    let page = http.get(origin).header("accept", "text/html").send().await?;
+    assert_eq!((page.status().as_u16(), page.headers()["location"].to_str()?), (303, "/login?return_to=%2F"));
+    let page = http.get(format!("{origin}/login")).send().await?;
+    assert!(page.headers()["location"].to_str()?.contains("/oauth/authorize?response_type=code&client_id=chat&"));
+    let page = http.post(format!("{origin}/ask")).body(r#"{"prompt":"hello"}"#).send().await?;
+    assert_eq!(page.status().as_u16(), 401);
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "somebody who calls what the examples serve")]
+fn http() -> Result<reqwest::Client, Anything> {
+    Ok(reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(LONGEST).build()?)
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ pub struct Receipt<'a> {
     pub provider: &'a str,
     /// Which kind of credential.
     pub credential: CredentialKind,
-    /// `M2M` or `USER_FEDERATION`.
+    /// `M2M`, `USER_FEDERATION` or `ON_BEHALF_OF`.
     pub flow: &'a str,
     /// The scopes asked for.
     pub scopes: &'a [&'a str],

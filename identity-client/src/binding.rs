@@ -34,6 +34,7 @@ use crate::{
     name::ProviderName,
     platform::Description,
     principal::User,
+    random,
 };
 
 /// How many consents may be under way at once in one process.
@@ -287,11 +288,7 @@ impl SessionBinding {
 
     /// A fresh state: 192 bits, 48 characters, which fits the 50 that AgentBase takes for delegated keys.
     pub(crate) fn fresh_state() -> Result<String, Error> {
-        let mut bytes = [0_u8; 24];
-        getrandom::fill(&mut bytes).map_err(|_| {
-            Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes, so no consent can be begun")
-        })?;
-        Ok(hex(&bytes))
+        Ok(hex(&random::bytes::<24>("no consent can be begun")?))
     }
 
     /// Knows a consent from here on; one that it knows already stays as it is.

@@ -12,14 +12,16 @@ use crate::{
     cache::{Cache, Remedy},
     clock::{Clock, SystemClock},
     consent::{DEFAULT_CONSENT_TIMEOUT, PendingAuthorization, Prompt, PromptOutcome, prompt_fn},
-    credential::{AccessToken, ApiKey, CredentialRef},
+    credential::{
+        AccessToken, ApiKey, Credential, CredentialRef, RUNTIME_ROLE, StsCredentials, WORKLOAD_IDENTITY, WorkloadToken,
+    },
     credential_request::CredentialRequest,
     env::Environment,
     error::{BuildError, Error},
     flow_lookup::FlowLookup,
     platform::{Capabilities, Description, DynPlatform, Platform},
     principal::User,
-    request::{AccessTokenRequest, ApiKeyRequest, ResumeRequest},
+    request::{AccessTokenRequest, ApiKeyRequest, ResumeRequest, StsCredentialsRequest, WorkloadTokenRequest},
 };
 
 /// Asks one platform for credentials, as one agent, and keeps them in memory for as long as they are good.
@@ -61,10 +63,11 @@ impl IdentityClient {
         IdentityClientBuilder::default()
     }
 
-    /// A client for the platform that the process is configured for, by variables or by the platform's own file.
+    /// A client for the platform that the process is configured for, by variables or by the platform's own file. If several are,
+    /// the variable `IDENTITY_PLATFORM` says which one by the name of its feature.
     ///
     /// # Errors
-    /// A [`BuildError`] that names what is missing, or what is there but cannot be used and where it came from.
+    /// If several are configured and nothing says which. Else a [`BuildError`] that names what is missing, or what is there but cannot be used and where it came from.
     pub fn from_env() -> Result<Self, BuildError> {
         Self::from_environment(&Environment::process())
     }
@@ -128,6 +131,34 @@ impl IdentityClient {
         AccessTokenRequest::new(self.clone(), provider.into())
     }
 
+    /// Asks for temporary credentials of the agent identity's cloud role: for the agent itself, or with `for_user`, or a context
+    /// that has one, for a user. Shape the request, then await it.
+    ///
+    /// ```no_run
+    /// # async fn run(client: identity_client::IdentityClient) -> Result<(), identity_client::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let credentials = client.sts_credentials().with_session_duration(Duration::from_secs(900)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sts_credentials(&self) -> StsCredentialsRequest {
+        StsCredentialsRequest::new(self.clone(), RUNTIME_ROLE.to_owned())
+    }
+
+    /// Asks for a token that proves to the platform's own services which workload asks: for itself, or with `for_user`, or a
+    /// context that has one, for a user.
+    ///
+    /// ```no_run
+    /// # async fn run(client: identity_client::IdentityClient) -> Result<(), identity_client::Error> {
+    /// let token = client.workload_token().for_agent().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn workload_token(&self) -> WorkloadTokenRequest {
+        WorkloadTokenRequest::new(self.clone(), WORKLOAD_IDENTITY.to_owned())
+    }
+
     /// Goes on with a consent that was begun earlier, perhaps by another process.
     ///
     /// The type says what is expected: `client.resume::<AccessToken>(pending).await?`.
@@ -176,6 +207,12 @@ impl IdentityClient {
 }
 
 impl Inner {
+    /// What no platform has to know, then the platform's own rules. Nothing is sent.
+    pub(crate) fn check(&self, request: &CredentialRequest) -> Result<(), Error> {
+        self.platform.capabilities().check(request, self.platform.describe().name)?;
+        self.platform.check(request)
+    }
+
     pub(crate) fn reject(&self, request: &CredentialRequest, generation: u64) {
         self.cache.reject(request, generation, self.clock.now());
     }
@@ -350,7 +387,7 @@ impl fmt::Debug for IdentityClientBuilder {
     }
 }
 
-/// What a request can be for. Sealed: [`ApiKey`] and [`AccessToken`].
+/// What a request can be for. Sealed: [`ApiKey`], [`AccessToken`], [`StsCredentials`] and [`WorkloadToken`].
 pub trait Requestable: sealed::Sealed + Sized {
     #[doc(hidden)]
     const KIND: crate::CredentialKind;
@@ -362,30 +399,26 @@ pub(crate) mod sealed {
     pub trait Sealed {}
     impl Sealed for super::ApiKey {}
     impl Sealed for super::AccessToken {}
+    impl Sealed for super::StsCredentials {}
+    impl Sealed for super::WorkloadToken {}
 
     /// Keeps the crate's own credential type out of the public trait.
     #[derive(Debug)]
     pub struct Opaque(pub(crate) crate::credential::Credential);
 }
 
-impl Requestable for ApiKey {
-    const KIND: crate::CredentialKind = crate::CredentialKind::ApiKey;
+macro_rules! requestable {
+    ($($name:ident),*) => {$(
+        impl Requestable for $name {
+            const KIND: crate::CredentialKind = crate::CredentialKind::$name;
 
-    fn of(credential: sealed::Opaque) -> Option<Self> {
-        match credential.0 {
-            crate::credential::Credential::ApiKey(key) => Some(key),
-            crate::credential::Credential::AccessToken(_) => None,
+            fn of(credential: sealed::Opaque) -> Option<Self> {
+                match credential.0 {
+                    Credential::$name(credential) => Some(credential),
+                    _ => None,
+                }
+            }
         }
-    }
+    )*};
 }
-
-impl Requestable for AccessToken {
-    const KIND: crate::CredentialKind = crate::CredentialKind::AccessToken;
-
-    fn of(credential: sealed::Opaque) -> Option<Self> {
-        match credential.0 {
-            crate::credential::Credential::AccessToken(token) => Some(token),
-            crate::credential::Credential::ApiKey(_) => None,
-        }
-    }
-}
+requestable!(ApiKey, AccessToken, StsCredentials, WorkloadToken);

@@ -37,6 +37,25 @@ const CANDIDATES: &[Candidate] = &[
             crate::agentkit::AgentKit::from_environment(environment).map(|platform| builder.with_platform(platform))
         },
     },
+    #[cfg(feature = "agent-identity")]
+    Candidate {
+        name: "agent-identity",
+        places: "AGENT_IDENTITY_WORKLOAD_IDENTITY_NAME or the vendor's .config.json",
+        is_configured: crate::agent_identity::is_configured,
+        build: |builder, environment| {
+            crate::agent_identity::AgentIdentity::from_environment(environment)
+                .map(|platform| builder.with_platform(platform))
+        },
+    },
+    #[cfg(feature = "idaas")]
+    Candidate {
+        name: "idaas",
+        places: "CLOUD_IDAAS_CONFIG_PATH or ~/.cloud_idaas/client-config.json",
+        is_configured: crate::idaas::is_configured,
+        build: |builder, environment| {
+            crate::idaas::Idaas::from_environment(environment).map(|platform| builder.with_platform(platform))
+        },
+    },
 ];
 
 pub(crate) fn platform(
@@ -87,7 +106,7 @@ fn choose<'a>(candidates: &'a [Candidate], environment: &Environment) -> Result<
     }
 }
 
-#[cfg(all(test, feature = "agentbase", feature = "agentkit"))]
+#[cfg(all(test, feature = "agentbase", feature = "agentkit", feature = "agent-identity"))]
 mod tests {
     use super::*;
 
@@ -100,6 +119,11 @@ mod tests {
         let (greennode, volcengine) = (("GREENNODE_CLIENT_ID", "x"), ("VOLCENGINE_ACCESS_KEY", "y"));
         assert_eq!(chosen(&[greennode]).unwrap(), "agentbase");
         assert_eq!(chosen(&[volcengine]).unwrap(), "agentkit");
+        let alibaba = ("AGENT_IDENTITY_WORKLOAD_IDENTITY_NAME", "z");
+        assert_eq!(chosen(&[alibaba, ("ALIBABA_CLOUD_ACCESS_KEY_ID", "k")]).unwrap(), "agent-identity");
+        let ambiguous = chosen(&[volcengine, alibaba]).unwrap_err().to_string();
+        assert!(ambiguous.contains("`agentkit`") && ambiguous.contains("`agent-identity`"), "{ambiguous}");
+        assert_eq!(chosen(&[volcengine, alibaba, (CHOICE, "agent-identity")]).unwrap(), "agent-identity");
         let ambiguous = chosen(&[greennode, volcengine]).unwrap_err();
         assert!(ambiguous.is_broken());
         for name in ["agentbase", "agentkit"] {

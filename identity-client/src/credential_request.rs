@@ -3,6 +3,7 @@
 use std::{
     fmt,
     hash::{BuildHasher, Hash as _, Hasher as _},
+    time::Duration,
 };
 
 pub use identity_grammar::Flow;
@@ -14,6 +15,9 @@ use crate::{
     principal::{Principal, User, UserRef},
 };
 
+/// An audience is a client id or a URI.
+const MAX_AUDIENCE: usize = 1024;
+
 /// What a client asks of its [`Platform`](crate::Platform).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -22,7 +26,33 @@ pub struct CredentialRequest {
     pub(crate) provider: ProviderName,
     pub(crate) principal: Principal,
     pub(crate) scopes: Vec<Scope>,
+    pub(crate) on_behalf_of: bool,
+    pub(crate) audience: Option<String>,
+    pub(crate) session: RoleSession,
     pub(crate) options: ConsentOptions,
+}
+
+/// What temporary credentials of a role are asked with.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoleSession {
+    /// Under which name the role's acts are logged; one is made up if there is none.
+    pub name: Option<String>,
+    /// For how long; the platform decides if it is not said.
+    pub duration: Option<Duration>,
+    /// A policy, in JSON, that narrows what the role allows.
+    pub policy: Option<String>,
+}
+
+impl fmt::Debug for RoleSession {
+    /// A policy names what an organisation has.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoleSession")
+            .field("name", &self.name)
+            .field("duration", &self.duration)
+            .field("policy", &self.policy.is_some())
+            .finish()
+    }
 }
 
 /// What matters only when a user has to be asked.
@@ -72,13 +102,32 @@ impl CredentialRequest {
         &self.principal
     }
 
-    /// By which flow: a user's credential needs the user's consent, the agent's own does not.
+    /// By which flow: a user's API key or access token needs the user's consent, unless it is got by exchange; the agent's own
+    /// does not.
     #[must_use]
     pub fn flow(&self) -> Flow {
         match self.principal {
             Principal::Agent => Flow::MachineToMachine,
+            Principal::User(_) if self.on_behalf_of => Flow::OnBehalfOf,
             Principal::User(_) => Flow::UserFederation,
         }
+    }
+
+    /// For which audience an access token on behalf of a user is asked.
+    #[must_use]
+    pub fn audience(&self) -> Option<&str> {
+        self.audience.as_deref()
+    }
+
+    /// What temporary credentials of a role are asked with.
+    #[must_use]
+    pub fn session(&self) -> &RoleSession {
+        &self.session
+    }
+
+    /// Whether a user may have to agree.
+    pub(crate) fn may_need_consent(&self) -> bool {
+        self.flow() == Flow::UserFederation && self.credential.may_need_consent()
     }
 
     /// With which scopes, in the order given, each once.
@@ -111,6 +160,55 @@ pub(crate) struct KeyRef<'a> {
     /// `None` is the agent itself.
     pub(crate) user: Option<UserRef<'a>>,
     pub(crate) scopes: Scopes<'a>,
+    pub(crate) particulars: Particulars<'a>,
+}
+
+/// What else tells two credentials apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Particulars<'a> {
+    pub(crate) on_behalf_of: bool,
+    pub(crate) audience: Option<&'a str>,
+    pub(crate) session_name: Option<&'a str>,
+    pub(crate) session_duration: Option<Duration>,
+    pub(crate) policy: Option<&'a str>,
+}
+
+impl<'a> Particulars<'a> {
+    fn of(request: &'a CredentialRequest) -> Self {
+        Self {
+            on_behalf_of: request.on_behalf_of,
+            audience: request.audience.as_deref(),
+            session_name: request.session.name.as_deref(),
+            session_duration: request.session.duration,
+            policy: request.session.policy.as_deref(),
+        }
+    }
+
+    fn to_session(self) -> Result<RoleSession, Error> {
+        let refused = |violation: identity_grammar::Violation| Error::invalid(violation.to_string());
+        self.session_name.map_or(Ok(()), identity_grammar::check_session_name).map_err(refused)?;
+        self.session_duration.map_or(Ok(()), identity_grammar::check_session_duration).map_err(refused)?;
+        self.policy.map_or(Ok(()), identity_grammar::check_policy).map_err(refused)?;
+        Ok(RoleSession {
+            name: self.session_name.map(str::to_owned),
+            duration: self.session_duration,
+            policy: self.policy.map(str::to_owned),
+        })
+    }
+
+    fn to_audience(self) -> Result<Option<String>, Error> {
+        let Some(audience) = self.audience else { return Ok(None) };
+        if !self.on_behalf_of {
+            return Err(Error::invalid("an audience is asked for on behalf of a user only")
+                .with_hint("use the flow `ON_BEHALF_OF`, or leave the audience out"));
+        }
+        if audience.trim().is_empty() || audience.len() > MAX_AUDIENCE || audience.chars().any(char::is_control) {
+            return Err(Error::invalid(format!(
+                "the audience is empty, longer than {MAX_AUDIENCE} bytes, or has control characters"
+            )));
+        }
+        Ok(Some(audience.to_owned()))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -157,6 +255,7 @@ impl<'a> KeyRef<'a> {
             provider: request.provider.as_str(),
             user: request.user().map(User::as_ref),
             scopes: Scopes::Checked(&request.scopes),
+            particulars: Particulars::of(request),
         }
     }
 
@@ -166,6 +265,7 @@ impl<'a> KeyRef<'a> {
         self.credential.hash(&mut state);
         self.provider.hash(&mut state);
         self.user.hash(&mut state);
+        self.particulars.hash(&mut state);
         let scopes = (0..self.scopes.len())
             .filter(|&index| !self.scopes.repeats(index))
             .fold(0_u64, |sum, index| sum.wrapping_add(hasher.hash_one(self.scopes.get(index))));
@@ -178,6 +278,7 @@ impl<'a> KeyRef<'a> {
         self.credential == other.credential
             && self.provider == other.provider
             && self.user == other.user
+            && self.particulars == other.particulars
             && self.scopes.same_set(other.scopes)
     }
 
@@ -196,6 +297,9 @@ impl<'a> KeyRef<'a> {
             provider: ProviderName::new(self.provider)?,
             principal,
             scopes,
+            on_behalf_of: self.particulars.on_behalf_of,
+            audience: self.particulars.to_audience()?,
+            session: self.particulars.to_session()?,
             options,
         })
     }
@@ -211,7 +315,37 @@ mod tests {
 
     fn key<'a>(provider: &'a str, user: Option<&'a str>, scopes: &'a [&'a str]) -> KeyRef<'a> {
         let user = user.map(UserRef::of_id);
-        KeyRef { credential: CredentialKind::AccessToken, provider, user, scopes: Scopes::Text(scopes) }
+        let particulars = Particulars::default();
+        KeyRef { credential: CredentialKind::AccessToken, provider, user, scopes: Scopes::Text(scopes), particulars }
+    }
+
+    #[test]
+    fn what_else_tells_two_credentials_apart_is_in_the_key() {
+        let plain = key("p-1", Some("u"), &[]);
+        let all = [
+            Particulars::default(),
+            Particulars { on_behalf_of: true, ..Particulars::default() },
+            Particulars { on_behalf_of: true, audience: Some("a"), ..Particulars::default() },
+            Particulars { session_name: Some("ab"), ..Particulars::default() },
+            Particulars { session_duration: Some(Duration::from_secs(900)), ..Particulars::default() },
+            Particulars { policy: Some("{}"), ..Particulars::default() },
+        ];
+        for (index, particulars) in all.into_iter().enumerate() {
+            let stored = KeyRef { particulars, ..plain }.to_request(ConsentOptions::default()).unwrap();
+            for (other, particulars) in all.into_iter().enumerate() {
+                assert_eq!(KeyRef { particulars, ..plain }.is_for(&stored), index == other);
+            }
+        }
+        for broken in [
+            Particulars { audience: Some("a"), ..Particulars::default() },
+            Particulars { on_behalf_of: true, audience: Some(" "), ..Particulars::default() },
+            Particulars { session_name: Some("a"), ..Particulars::default() },
+            Particulars { session_duration: Some(Duration::from_secs(899)), ..Particulars::default() },
+            Particulars { policy: Some("[]"), ..Particulars::default() },
+        ] {
+            let refused = KeyRef { particulars: broken, ..plain }.to_request(ConsentOptions::default());
+            assert_eq!(refused.unwrap_err().kind(), crate::ErrorKind::InvalidRequest);
+        }
     }
 
     #[test]

@@ -96,7 +96,9 @@ impl Environment {
         Ok(Some(text))
     }
 
+    #[cfg(any(feature = "agentbase", feature = "agentkit"))]
     /// When a file was last changed; `None` if there is no such file.
+    #[cfg(any(feature = "agentbase", feature = "agentkit"))]
     pub(crate) fn changed_at(&self, name: &Path) -> Option<std::time::SystemTime> {
         let data = self.path(name)?.metadata().ok()?;
         Some(data.modified().unwrap_or(std::time::UNIX_EPOCH))

@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use crate::{
     consent::PendingAuthorization,
-    credential::{AccessToken, CredentialRef},
+    credential::{AccessToken, CredentialRef, RUNTIME_ROLE, WORKLOAD_IDENTITY},
     name::ProviderName,
     step_up,
 };
@@ -137,6 +137,7 @@ impl Error {
     pub fn credential_rejected<'a>(credential: impl Into<CredentialRef<'a>>) -> Self {
         let credential = credential.into();
         let provider = credential.reject();
+        let provider = provider.filter(|_| credential.kind().may_need_consent());
         let whose = provider.map_or_else(String::new, |name| format!(" from provider `{name}`"));
         Self::new(ErrorKind::Unauthenticated, format!("the service refused the {}{whose}", credential.kind().noun()))
             .with_hint(
@@ -204,8 +205,11 @@ impl Error {
         self.change(|inner| inner.source = Some(Arc::from(source.into())))
     }
 
-    /// Names the provider in the message, unless it is named there.
+    /// Names the provider in the message, unless it is named there, or there is none.
     pub(crate) fn about(self, provider: &ProviderName) -> Self {
+        if [RUNTIME_ROLE, WORKLOAD_IDENTITY].contains(&provider.as_str()) {
+            return self;
+        }
         self.change(|inner| {
             let named = format!("`{provider}`");
             if !inner.message.contains(&named) {

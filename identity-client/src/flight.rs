@@ -104,7 +104,7 @@ pub(crate) fn keep(
         generation: arrival.generation,
         bound: issued.bound,
     };
-    let credential = Credential::released(issued.kind, issued.secret, expires_at, issued.scopes, origin)
+    let credential = Credential::released(issued, expires_at, origin)
         .map_err(|_| Error::protocol("the platform answered with an empty credential").about(request.provider()))?;
     if !life.is_zero() {
         client.cache.keep(request, epoch, &credential, &arrival);

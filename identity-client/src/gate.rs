@@ -9,7 +9,7 @@ use crate::{
     binding::{Completer, SessionBinding, Standing, check_state},
     client::Inner,
     consent::{Acquired, PendingAuthorization, Polled},
-    credential_request::{CredentialRequest, Flow},
+    credential_request::CredentialRequest,
     error::{Error, ErrorKind},
     platform::Issued,
     poll::Answer,
@@ -30,7 +30,7 @@ pub(crate) enum Passage {
 /// Asks the platform, with a state to come back with; what it holds already is taken unless a consent that nobody confirmed
 /// may have put it there.
 pub(crate) async fn acquire(client: &Inner, request: &CredentialRequest) -> Result<Acquired<Issued>, Error> {
-    let binding = client.binding.as_ref().filter(|_| request.flow() == Flow::UserFederation);
+    let binding = client.binding.as_ref().filter(|_| request.may_need_consent());
     let Some(binding) = binding else {
         let acquired = client.platform.acquire(request).await?;
         warn_unbound(client, &acquired);

@@ -18,7 +18,7 @@ pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> [u8; 32] {
 }
 
 /// HMAC-SHA-256 (RFC 2104), with which platforms have their requests signed.
-#[cfg(feature = "agentkit")]
+#[cfg(any(feature = "agentkit", feature = "acs3"))]
 pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     use hmac::{Hmac, KeyInit as _, Mac as _};
     use zeroize::Zeroizing;
@@ -32,7 +32,7 @@ pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     Hmac::<Sha256>::new((&*block).into()).chain_update(message).finalize().into_bytes().into()
 }
 
-#[cfg(all(test, feature = "agentkit"))]
+#[cfg(all(test, any(feature = "agentkit", feature = "acs3")))]
 mod tests {
     use super::*;
 

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use crate::{
-    credential::{AccessToken, ApiKey},
+    credential::{AccessToken, ApiKey, StsCredentials, WorkloadToken},
     error::Error,
     token_source::TokenSource,
 };
@@ -49,6 +49,81 @@ pub trait FromAccessToken<'a>: Sized {
     /// # Errors
     /// If the token is not what the type needs; see [`Error::conversion`].
     fn from_access_token(token: &'a AccessToken) -> Result<Self, Error>;
+}
+
+/// What a handler's STS credentials parameter can be: [`StsCredentials`], `&StsCredentials`, or a type of yours, for example the
+/// credentials of the crate that talks to the object store.
+///
+/// ```
+/// use identity_client::{Error, FromStsCredentials, StsCredentials};
+///
+/// struct Storage(rusty_s3::Credentials);
+///
+/// impl FromStsCredentials<'_> for Storage {
+///     fn from_sts_credentials(sts: &StsCredentials) -> Result<Self, Error> {
+///         Ok(Self(rusty_s3::Credentials::new_with_token(
+///             sts.access_key_id(),
+///             sts.expose_access_key_secret(),
+///             sts.expose_security_token(),
+///         )))
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "STS credentials cannot be injected as `{Self}`",
+    label = "this parameter takes `StsCredentials`, `&StsCredentials`, or a type that implements `FromStsCredentials`",
+    note = "`into = name` or `#[inject]` chooses another parameter"
+)]
+pub trait FromStsCredentials<'a>: Sized {
+    /// Makes the parameter.
+    ///
+    /// # Errors
+    /// If the credentials are not what the type needs; see [`Error::conversion`].
+    fn from_sts_credentials(credentials: &'a StsCredentials) -> Result<Self, Error>;
+}
+
+/// What a handler's workload token parameter can be: [`WorkloadToken`], `&WorkloadToken`, [`SecretString`], or a type of yours.
+#[diagnostic::on_unimplemented(
+    message = "a workload token cannot be injected as `{Self}`",
+    label = "this parameter takes `WorkloadToken`, `&WorkloadToken`, `SecretString`, or a type that implements `FromWorkloadToken`",
+    note = "`into = name` or `#[inject]` chooses another parameter"
+)]
+pub trait FromWorkloadToken<'a>: Sized {
+    /// Makes the parameter.
+    ///
+    /// # Errors
+    /// If the token is not what the type needs; see [`Error::conversion`].
+    fn from_workload_token(token: &'a WorkloadToken) -> Result<Self, Error>;
+}
+
+impl FromStsCredentials<'_> for StsCredentials {
+    fn from_sts_credentials(credentials: &StsCredentials) -> Result<Self, Error> {
+        Ok(credentials.clone())
+    }
+}
+
+impl<'a> FromStsCredentials<'a> for &'a StsCredentials {
+    fn from_sts_credentials(credentials: &'a StsCredentials) -> Result<Self, Error> {
+        Ok(credentials)
+    }
+}
+
+impl FromWorkloadToken<'_> for WorkloadToken {
+    fn from_workload_token(token: &WorkloadToken) -> Result<Self, Error> {
+        Ok(token.clone())
+    }
+}
+
+impl<'a> FromWorkloadToken<'a> for &'a WorkloadToken {
+    fn from_workload_token(token: &'a WorkloadToken) -> Result<Self, Error> {
+        Ok(token)
+    }
+}
+
+impl FromWorkloadToken<'_> for SecretString {
+    fn from_workload_token(token: &WorkloadToken) -> Result<Self, Error> {
+        Ok(token.expose_secret().into())
+    }
 }
 
 impl FromApiKey<'_> for ApiKey {

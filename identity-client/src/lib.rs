@@ -14,7 +14,8 @@
 //! }
 //! ```
 //!
-//! Start with the attributes [`requires_api_key`] and [`requires_access_token`], or with [`IdentityClient`], which they ask.
+//! Start with the attributes [`requires_api_key`], [`requires_access_token`], [`requires_sts_credentials`] and
+//! [`requires_workload_token`], or with [`IdentityClient`], which they ask.
 //! [`RequestContext`] says for which user a request runs, [`Error`] what went wrong and what to do, and a [`Platform`] is what the
 //! client stands on: [`agentbase::AgentBase`], or one of your own.
 //!
@@ -30,7 +31,7 @@
 //!
 //! | span, level DEBUG | fields |
 //! | --- | --- |
-//! | `identity_client.acquire`: a request that the cache could not serve at once | `platform`, `provider`, `credential` (`api_key`, `access_token`), `flow` (`M2M`, `USER_FEDERATION`), `source` (`Cache`, `Platform`), `outcome` (`Released`, `ConsentRequired`, `Failed(kind)`) |
+//! | `identity_client.acquire`: a request that the cache could not serve at once | `platform`, `provider`, `credential` (`api_key`, `access_token`, `sts_credentials`, `workload_token`), `flow` (`M2M`, `USER_FEDERATION`, `ON_BEHALF_OF`), `source` (`Cache`, `Platform`), `outcome` (`Released`, `ConsentRequired`, `Failed(kind)`) |
 //! | `identity_client.http`: one try of one HTTP request | `operation`, `attempt` (from 1), `status` |
 //!
 //! | event | level | fields |
@@ -48,26 +49,32 @@
 //! | --- | --- | --- |
 //! | `agentbase` | yes | the platform GreenNode AgentBase |
 //! | `agentkit` | | the platform Volcengine Agent Identity (AgentKit) |
+//! | `idaas` | | the platform Alibaba Cloud IDaaS |
+//! | `agent-identity` | | the platform Alibaba Cloud Agent Identity |
 //! | `macros` | yes | the attributes |
 //! | `rustls-tls` | yes | TLS by rustls with aws-lc-rs and the operating system's roots |
 //! | `rustls-no-provider` | | rustls with the crypto provider that the process installs before it builds a client |
 //! | `browser` | | `BrowserPrompt`, which opens the link on this machine |
 //! | `inbound` | | module `inbound`: verifies the tokens of those who call the agent |
+//! | `login` | | module `login`: signs users in at an OpenID issuer; `identity-runtime` makes routes and sessions of it |
 //! | `native-tls` | | the operating system's TLS library |
 //!
 //! Without any TLS feature only loopback can be reached.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(any(feature = "agentbase", feature = "agentkit")),
+    not(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity", feature = "idaas")),
     expect(dead_code, reason = "what serves the platforms, when none is compiled in")
 )]
 
 // Expansions of the attributes name this crate, in its own tests and examples too.
 extern crate self as identity_client;
 
+#[cfg(feature = "acs3")]
+mod acs3;
 mod audit;
 mod authorization_url;
+mod basic;
 mod binding;
 mod cache;
 mod client;
@@ -92,6 +99,7 @@ mod poll;
 mod principal;
 mod prompt_failure;
 mod prompts;
+mod random;
 mod request;
 mod retry;
 mod retry_budget;
@@ -106,12 +114,18 @@ mod wire;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+#[cfg(feature = "agent-identity")]
+pub mod agent_identity;
 #[cfg(feature = "agentbase")]
 pub mod agentbase;
 #[cfg(feature = "agentkit")]
 pub mod agentkit;
+#[cfg(feature = "idaas")]
+pub mod idaas;
 #[cfg(feature = "inbound")]
 pub mod inbound;
+#[cfg(feature = "login")]
+pub mod login;
 
 pub use audit::{AuditSink, Bound, JsonLinesAudit, Outcome, Receipt, Source, TracingAudit};
 pub use binding::{BindingRefusal, Confirmed, Departure, SessionBinding};
@@ -122,26 +136,25 @@ pub use consent::{
     PromptOutcome, PromptResult, SyncPrompt, Wait,
 };
 pub use context::RequestContext;
-pub use credential::{AccessToken, ApiKey, CredentialKind, CredentialRef, OutgoingRequest};
-pub use credential_request::{ConsentOptions, CredentialRequest, Flow};
+pub use credential::{
+    AccessToken, ApiKey, CredentialKind, CredentialRef, OutgoingRequest, StsCredentials, WorkloadToken,
+};
+pub use credential_request::{ConsentOptions, CredentialRequest, Flow, RoleSession};
 pub use env::Environment;
 pub use error::{BuildError, Error, ErrorKind};
 #[cfg(feature = "macros")]
-pub use identity_macros::{requires_access_token, requires_api_key};
-pub use inject::{FromAccessToken, FromApiKey, FromCredentialError};
+pub use identity_macros::{requires_access_token, requires_api_key, requires_sts_credentials, requires_workload_token};
+pub use inject::{FromAccessToken, FromApiKey, FromCredentialError, FromStsCredentials, FromWorkloadToken};
 pub use name::{AgentIdentityName, ProviderName, Scope};
 pub use platform::{Capabilities, Description, Issued, Platform};
 pub use principal::{Principal, User};
 #[cfg(feature = "browser")]
 pub use prompts::BrowserPrompt;
 pub use prompts::TerminalPrompt;
-pub use request::{AccessTokenRequest, ApiKeyRequest, Request, ResumeRequest};
+pub use request::{
+    AccessTokenRequest, ApiKeyRequest, Request, ResumeRequest, StsCredentialsRequest, WorkloadTokenRequest,
+};
 pub use retry::RetryPolicy;
 pub use secrecy::SecretString;
 pub use token_source::TokenSource;
 pub use transport::HttpOptions;
-
-/// Compiles the examples of the project's README.
-#[cfg(all(doctest, feature = "agentbase", feature = "macros"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;

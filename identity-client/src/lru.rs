@@ -160,7 +160,13 @@ mod tests {
     }
 
     fn key(provider: &str) -> KeyRef<'_> {
-        KeyRef { credential: CredentialKind::ApiKey, provider, user: None, scopes: Scopes::Text(&[]) }
+        KeyRef {
+            credential: CredentialKind::ApiKey,
+            provider,
+            user: None,
+            scopes: Scopes::Text(&[]),
+            particulars: crate::credential_request::Particulars::default(),
+        }
     }
 
     proptest! {

@@ -12,8 +12,8 @@ use crate::{
     clock::Moment,
     consent::{Acquired, PendingAuthorization, Prompt, Wait},
     context::RequestContext,
-    credential::{Credential, CredentialKind},
-    credential_request::{ConsentOptions, CredentialRequest, Flow, KeyRef, Scopes},
+    credential::{Credential, CredentialKind, RUNTIME_ROLE, WORKLOAD_IDENTITY},
+    credential_request::{ConsentOptions, CredentialRequest, Flow, KeyRef, Particulars, Scopes},
     error::{Error, ErrorKind},
     flight::{ask_anew, fly, renew_ahead, still_refused},
     flow_lookup::FlowLookup,
@@ -34,6 +34,10 @@ pub struct Need<'a> {
     force: bool,
     custom_state: Option<&'a str>,
     custom_parameters: &'a [(&'a str, &'a str)],
+    audience: Option<&'a str>,
+    session_name: Option<&'a str>,
+    session_duration: Option<Duration>,
+    policy: Option<&'a str>,
     pub(crate) prompt: Option<&'a dyn Prompt>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) wait: Option<Wait>,
@@ -88,6 +92,10 @@ impl<'a> Need<'a> {
             force: false,
             custom_state: None,
             custom_parameters: &[],
+            audience: None,
+            session_name: None,
+            session_duration: None,
+            policy: None,
             prompt: None,
             timeout: None,
             wait: None,
@@ -107,6 +115,16 @@ impl<'a> Need<'a> {
         Self::new(CredentialKind::AccessToken, provider)
     }
 
+    /// Temporary credentials of the agent identity's role.
+    pub const fn sts_credentials() -> Self {
+        Self::new(CredentialKind::StsCredentials, RUNTIME_ROLE)
+    }
+
+    /// A token of the workload.
+    pub const fn workload_token() -> Self {
+        Self::new(CredentialKind::WorkloadToken, WORKLOAD_IDENTITY)
+    }
+
     setters! {
         /// For the agent or for a user; for an API key it can be looked up.
         with_flow(flow: Flow) = Some(flow);
@@ -120,6 +138,14 @@ impl<'a> Need<'a> {
         with_custom_state(custom_state: &'a str) = Some(custom_state);
         /// Extra parameters of the authorization request.
         with_custom_parameters(custom_parameters: &'a [(&'a str, &'a str)]) = custom_parameters;
+        /// For whom an access token on behalf of a user is meant.
+        with_audience(audience: &'a str) = Some(audience);
+        /// Under which name temporary credentials act.
+        with_session_name(session_name: &'a str) = Some(session_name);
+        /// How long temporary credentials last.
+        with_session_duration(session_duration: Duration) = Some(session_duration);
+        /// What narrows temporary credentials.
+        with_policy(policy: &'a str) = Some(policy);
         /// Tells the user.
         with_prompt(prompt: &'a dyn Prompt) = Some(prompt);
         /// How long to wait for the user.
@@ -146,11 +172,11 @@ impl<'a> Need<'a> {
             None => IdentityClient::of_process_if_made()?.inner(),
         };
         let now = client.clock.now();
-        let flow = match self.flow {
+        let user = self.user(task.as_ref());
+        let flow = match self.flow_for(user) {
             Some(flow) => flow,
             None => client.flows.known(self.provider, now)?,
         };
-        let user = self.user(task.as_ref());
         let key = self.key(flow, user).ok()?;
         let credential = match client.cache.lookup(&key, now) {
             Lookup::Fresh(credential) => credential,
@@ -204,14 +230,15 @@ impl<'a> Need<'a> {
         let inner = client.inner();
         let begun = inner.clock.now();
         let provider = ProviderName::new(self.provider)?;
-        let flow = match self.flow {
+        let user = self.user(task.as_ref());
+        let flow = match self.flow_for(user) {
             Some(flow) => flow,
             None => FlowLookup::ask(inner, &provider).await.map_err(|error| error.about(&provider))?,
         };
-        let key = self.key(flow, self.user(task.as_ref()))?;
+        let key = self.key(flow, user)?;
         let context = self.contexts(task.as_ref()).next();
         let request = Arc::new(key.to_request(self.options(task.as_ref()))?);
-        inner.platform.check(&request)?;
+        inner.check(&request)?;
 
         let span = tracing::debug_span!(
             "identity_client.acquire",
@@ -226,7 +253,7 @@ impl<'a> Need<'a> {
         let (outcome, bound) = outcome(&landing);
         span.record("source", tracing::field::debug(source)).record("outcome", tracing::field::debug(outcome));
         receipt(inner, &key, flow, context, (source, outcome, bound), (begun, inner.clock.now()));
-        if self.flow.is_none() && landing.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        if self.flow_for(user).is_none() && landing.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             // It was there when its kind was looked up: look again next time.
             inner.flows.forget(self.provider);
         }
@@ -297,14 +324,30 @@ impl<'a> Need<'a> {
         }
     }
 
+    /// The flow, unless the platform has to be asked. What is the agent identity's own, credentials of its role and tokens of the
+    /// workload, is for the user whom the call or its context names, and for the agent itself if neither has one. A call that
+    /// names a user and gives none is a mistake, never the agent.
+    fn flow_for(&self, user: Option<UserRef<'_>>) -> Option<Flow> {
+        if self.flow.is_some() || self.credential.may_need_consent() {
+            return self.flow;
+        }
+        Some(if user.is_some() || self.user.is_some() { Flow::UserFederation } else { Flow::MachineToMachine })
+    }
+
     fn key<'c>(&self, flow: Flow, user: Option<UserRef<'c>>) -> Result<KeyRef<'c>, Error>
     where
         'a: 'c,
     {
         let user = match (flow, user) {
             (Flow::MachineToMachine, _) => None,
-            (Flow::UserFederation, Some(user)) => Some(user),
-            (Flow::UserFederation, None) => {
+            (Flow::UserFederation | Flow::OnBehalfOf, Some(user)) => Some(user),
+            (Flow::UserFederation | Flow::OnBehalfOf, None) if !self.credential.may_need_consent() => {
+                return Err(Error::user_missing(format!(
+                    "{} for a user were asked for, and no user is named",
+                    self.credential.noun()
+                )));
+            }
+            (Flow::UserFederation | Flow::OnBehalfOf, None) => {
                 return Err(Error::user_missing(format!(
                     "the {} of provider `{}` is a user's, and no user is named",
                     self.credential.noun(),
@@ -312,7 +355,15 @@ impl<'a> Need<'a> {
                 )));
             }
         };
-        Ok(KeyRef { credential: self.credential, provider: self.provider, user, scopes: Scopes::Text(self.scopes) })
+        let particulars = Particulars {
+            on_behalf_of: flow == Flow::OnBehalfOf,
+            audience: self.audience,
+            session_name: self.session_name,
+            session_duration: self.session_duration,
+            policy: self.policy,
+        };
+        let scopes = Scopes::Text(self.scopes);
+        Ok(KeyRef { credential: self.credential, provider: self.provider, user, scopes, particulars })
     }
 
     fn options(&self, task: Option<&RequestContext>) -> ConsentOptions {

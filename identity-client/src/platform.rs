@@ -8,9 +8,9 @@ use secrecy::SecretString;
 use crate::{
     audit::Bound,
     consent::{Acquired, PendingAuthorization, Polled},
-    credential::CredentialKind,
+    credential::{CredentialKind, TemporaryKey},
     credential_request::{CredentialRequest, Flow},
-    error::Error,
+    error::{Error, ErrorKind},
     name::{AgentIdentityName, ProviderName, Scope},
 };
 
@@ -63,10 +63,11 @@ pub trait Platform: fmt::Debug + Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// What else may be wrong, and how to see it, when a user did not agree in time: stands in the hint of that error. Must
-    /// not hold the authorization URL. Default: nothing.
-    fn advice(&self, pending: &PendingAuthorization) -> Option<String> {
-        let _ = pending;
+    /// What the platform's own documents call it when a user did not agree in time, an error of kind
+    /// [`AuthorizationTimedOut`](crate::ErrorKind::AuthorizationTimedOut) whose hint says what else may be wrong. Must not hold the
+    /// authorization URL. Default: nothing, and the client has words of its own.
+    fn timed_out(&self, pending: &PendingAuthorization, waited: Duration) -> Option<Error> {
+        let _ = (pending, waited);
         None
     }
 }
@@ -103,6 +104,20 @@ pub struct Capabilities {
     /// The platform can hold a user's token back until the application confirms that this user has come back, see
     /// [`Platform::complete`]: it leaves the checking to a [`SessionBinding`](crate::SessionBinding).
     pub consent_completion: bool,
+    /// It signs tokens (JWTs) for the agent; the platform's own type has the operations, as for the next three.
+    pub minted_tokens: bool,
+    /// Tokens that it has signed can be revoked and reinstated.
+    pub token_revocation: bool,
+    /// Tokens that it keeps can be listed.
+    pub token_listing: bool,
+    /// It says whether a token is good.
+    pub token_validation: bool,
+    /// Access tokens for a user by exchange, without asking the user: [`Flow::OnBehalfOf`].
+    pub on_behalf_of: bool,
+    /// Temporary credentials of the cloud role that the agent identity has.
+    pub sts_credentials: bool,
+    /// Tokens that prove to the platform's own services which workload asks, and for whom.
+    pub workload_tokens: bool,
 }
 
 impl Capabilities {
@@ -117,7 +132,26 @@ impl Capabilities {
             session_binding: false,
             force_authentication: false,
             consent_completion: false,
+            minted_tokens: false,
+            token_revocation: false,
+            token_listing: false,
+            token_validation: false,
+            on_behalf_of: false,
+            sts_credentials: false,
+            workload_tokens: false,
         }
+    }
+
+    /// Refuses what a platform cannot do at all, so that no platform has to know what others can.
+    pub(crate) fn check(self, request: &CredentialRequest, platform: &str) -> Result<(), Error> {
+        let what = match (request.credential(), request.flow()) {
+            (CredentialKind::StsCredentials, _) if !self.sts_credentials => "STS credentials",
+            (CredentialKind::WorkloadToken, _) if !self.workload_tokens => "workload tokens",
+            (_, Flow::OnBehalfOf) if !self.on_behalf_of => "credentials on behalf of a user by exchange",
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::Unsupported, format!("the platform `{platform}` does not release {what}"))
+            .with_hint("see `IdentityClient::capabilities`; ask a client of a platform that does"))
     }
 }
 
@@ -127,6 +161,8 @@ impl Capabilities {
 pub struct Issued {
     pub(crate) kind: CredentialKind,
     pub(crate) secret: SecretString,
+    /// Of STS credentials.
+    pub(crate) temporary: Option<TemporaryKey>,
     pub(crate) lifetime: Option<Duration>,
     pub(crate) scopes: Vec<Scope>,
     /// Set by the client, which knows how it came by it.
@@ -134,16 +170,37 @@ pub struct Issued {
 }
 
 impl Issued {
+    fn new(kind: CredentialKind, secret: SecretString) -> Self {
+        Self { kind, secret, temporary: None, lifetime: None, scopes: Vec::new(), bound: Bound::NotNeeded }
+    }
+
     /// An API key.
     #[must_use]
     pub fn api_key(secret: SecretString) -> Self {
-        Self { kind: CredentialKind::ApiKey, secret, lifetime: None, scopes: Vec::new(), bound: Bound::NotNeeded }
+        Self::new(CredentialKind::ApiKey, secret)
     }
 
     /// An access token of type Bearer.
     #[must_use]
     pub fn access_token(secret: SecretString) -> Self {
-        Self { kind: CredentialKind::AccessToken, secret, lifetime: None, scopes: Vec::new(), bound: Bound::NotNeeded }
+        Self::new(CredentialKind::AccessToken, secret)
+    }
+
+    /// Temporary credentials of a role.
+    #[must_use]
+    pub fn sts_credentials(
+        access_key_id: impl Into<String>,
+        access_key_secret: SecretString,
+        security_token: SecretString,
+    ) -> Self {
+        let temporary = TemporaryKey { access_key_id: access_key_id.into(), security_token };
+        Self { temporary: Some(temporary), ..Self::new(CredentialKind::StsCredentials, access_key_secret) }
+    }
+
+    /// A token of the workload itself, or of the workload for a user.
+    #[must_use]
+    pub fn workload_token(secret: SecretString) -> Self {
+        Self::new(CredentialKind::WorkloadToken, secret)
     }
 
     /// How long it is valid from now, if the platform says so. It is never found out from the credential.
@@ -176,7 +233,7 @@ pub(crate) trait DynPlatform: fmt::Debug + Send + Sync + 'static {
     fn acquire<'a>(&'a self, request: &'a CredentialRequest) -> BoxFuture<'a, Result<Acquired<Issued>, Error>>;
     fn poll<'a>(&'a self, pending: &'a PendingAuthorization) -> BoxFuture<'a, Result<Polled<Issued>, Error>>;
     fn complete<'a>(&'a self, pending: &'a PendingAuthorization) -> BoxFuture<'a, Result<(), Error>>;
-    fn advice(&self, pending: &PendingAuthorization) -> Option<String>;
+    fn timed_out(&self, pending: &PendingAuthorization, waited: Duration) -> Option<Error>;
 }
 
 impl<P: Platform> DynPlatform for P {
@@ -208,7 +265,7 @@ impl<P: Platform> DynPlatform for P {
         Box::pin(Platform::complete(self, pending))
     }
 
-    fn advice(&self, pending: &PendingAuthorization) -> Option<String> {
-        Platform::advice(self, pending)
+    fn timed_out(&self, pending: &PendingAuthorization, waited: Duration) -> Option<Error> {
+        Platform::timed_out(self, pending, waited)
     }
 }

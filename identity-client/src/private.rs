@@ -15,7 +15,7 @@ use crate::{
     context::RequestContext,
     credential::Credential,
     error::Error,
-    inject::{FromAccessToken, FromApiKey, FromCredentialError},
+    inject::{FromAccessToken, FromApiKey, FromCredentialError, FromStsCredentials, FromWorkloadToken},
     principal::{User, UserRef},
     together,
 };
@@ -83,6 +83,22 @@ pub fn access_token_parameter<'a, T: FromAccessToken<'a>>(fetched: &'a Fetched) 
     match &fetched.0 {
         Some(Credential::AccessToken(token)) => T::from_access_token(token),
         _ => Err(Error::protocol("another kind of credential came than an access token")),
+    }
+}
+
+/// Makes a handler's STS credentials parameter.
+pub fn sts_credentials_parameter<'a, T: FromStsCredentials<'a>>(fetched: &'a Fetched) -> Result<T, Error> {
+    match &fetched.0 {
+        Some(Credential::StsCredentials(credentials)) => T::from_sts_credentials(credentials),
+        _ => Err(Error::protocol("another kind of credential came than STS credentials")),
+    }
+}
+
+/// Makes a handler's workload token parameter.
+pub fn workload_token_parameter<'a, T: FromWorkloadToken<'a>>(fetched: &'a Fetched) -> Result<T, Error> {
+    match &fetched.0 {
+        Some(Credential::WorkloadToken(token)) => T::from_workload_token(token),
+        _ => Err(Error::protocol("another kind of credential came than a workload token")),
     }
 }
 

@@ -8,8 +8,8 @@ use crate::{
     client::{IdentityClient, Requestable, sealed::Opaque},
     consent::{Acquired, PendingAuthorization, Prompt, PromptOutcome, Wait, prompt_fn},
     context::RequestContext,
-    credential::{AccessToken, ApiKey, Credential},
-    credential_request::{ConsentOptions, CredentialRequest, Flow, KeyRef, Scopes},
+    credential::{AccessToken, ApiKey, Credential, StsCredentials, WorkloadToken},
+    credential_request::{ConsentOptions, CredentialRequest, Flow, KeyRef, Particulars, RoleSession, Scopes},
     error::{Error, ErrorKind},
     need::Need,
     principal::{Principal, User},
@@ -22,6 +22,12 @@ pub type ApiKeyRequest = Request<ApiKey>;
 
 /// Asks for an access token; see [`IdentityClient::access_token`].
 pub type AccessTokenRequest = Request<AccessToken>;
+
+/// Asks for temporary credentials of a role; see [`IdentityClient::sts_credentials`].
+pub type StsCredentialsRequest = Request<StsCredentials>;
+
+/// Asks for a token of the workload; see [`IdentityClient::workload_token`].
+pub type WorkloadTokenRequest = Request<WorkloadToken>;
 
 /// A request for a credential: shape it, then await it.
 ///
@@ -42,6 +48,8 @@ pub struct Request<T> {
     force: bool,
     custom_state: Option<String>,
     custom_parameters: Vec<(String, String)>,
+    audience: Option<String>,
+    session: RoleSession,
     prompt: Option<Box<dyn Prompt>>,
     timeout: Option<Duration>,
     wait: Option<Wait>,
@@ -61,6 +69,8 @@ impl<T: Requestable + 'static> Request<T> {
             force: false,
             custom_state: None,
             custom_parameters: Vec::new(),
+            audience: None,
+            session: RoleSession::default(),
             prompt: None,
             timeout: None,
             wait: None,
@@ -77,7 +87,8 @@ impl<T: Requestable + 'static> Request<T> {
     }
 
     /// Asks for the agent itself. An access token is asked so by default; of an API key provider it is looked up, once in a
-    /// while, whether it holds one key for the agent or one for each user.
+    /// while, whether it holds one key for the agent or one for each user; what is the agent identity's own is the context's
+    /// user's by default, if it has one.
     pub fn for_agent(mut self) -> Self {
         self.user = None;
         self.flow = Some(Flow::MachineToMachine);
@@ -151,13 +162,25 @@ impl<T: Requestable + 'static> Request<T> {
     pub fn forget(self) {
         let scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
         let user = self.user.as_ref().or_else(|| self.context.as_ref().and_then(RequestContext::user));
-        let key = |user| KeyRef { credential: T::KIND, provider: &self.provider, user, scopes: Scopes::Text(&scopes) };
+        let particulars = self.particulars();
+        let (credential, provider, scopes) = (T::KIND, self.provider.as_str(), Scopes::Text(&scopes));
+        let key = |user| KeyRef { credential, provider, user, scopes, particulars };
         let cache = &self.client.inner().cache;
-        if self.flow != Some(Flow::UserFederation) {
+        if matches!(self.flow, None | Some(Flow::MachineToMachine)) {
             cache.forget(&key(None));
         }
         if let Some(user) = user.filter(|_| self.flow != Some(Flow::MachineToMachine)) {
             cache.forget(&key(Some(user.as_ref())));
+        }
+    }
+
+    fn particulars(&self) -> Particulars<'_> {
+        Particulars {
+            on_behalf_of: self.flow == Some(Flow::OnBehalfOf),
+            audience: self.audience.as_deref(),
+            session_name: self.session.name.as_deref(),
+            session_duration: self.session.duration,
+            policy: self.session.policy.as_deref(),
         }
     }
 
@@ -170,6 +193,8 @@ impl<T: Requestable + 'static> Request<T> {
             crate::CredentialKind::AccessToken => {
                 Need::access_token(&self.provider).with_flow(self.flow.unwrap_or(Flow::MachineToMachine))
             }
+            crate::CredentialKind::StsCredentials => Need::sts_credentials(),
+            crate::CredentialKind::WorkloadToken => Need::workload_token(),
         };
         let mut need = need
             .with_client(&self.client)
@@ -191,6 +216,18 @@ impl<T: Requestable + 'static> Request<T> {
         if let Some(state) = &self.custom_state {
             need = need.with_custom_state(state);
         }
+        if let Some(audience) = &self.audience {
+            need = need.with_audience(audience);
+        }
+        if let Some(name) = &self.session.name {
+            need = need.with_session_name(name);
+        }
+        if let Some(duration) = self.session.duration {
+            need = need.with_session_duration(duration);
+        }
+        if let Some(policy) = &self.session.policy {
+            need = need.with_policy(policy);
+        }
         if let Some(prompt) = &self.prompt {
             need = need.with_prompt(&**prompt);
         }
@@ -204,7 +241,41 @@ impl<T: Requestable + 'static> Request<T> {
     }
 }
 
+impl Request<StsCredentials> {
+    /// Under which name the role's acts are logged: 2 to 64 characters of `A-Z a-z 0-9 . @ - _`. Default: one is made up.
+    pub fn with_session_name(mut self, name: impl Into<String>) -> Self {
+        self.session.name = Some(name.into());
+        self
+    }
+
+    /// How long the credentials last: 15 minutes to an hour, in whole seconds. Default: the platform's, an hour.
+    pub fn with_session_duration(mut self, duration: Duration) -> Self {
+        self.session.duration = Some(duration);
+        self
+    }
+
+    /// A policy, in JSON, that narrows what the role allows: the credentials allow what both allow.
+    pub fn with_policy(mut self, policy: impl Into<String>) -> Self {
+        self.session.policy = Some(policy.into());
+        self
+    }
+}
+
 impl Request<AccessToken> {
+    /// Asks on behalf of this user by exchange: nobody is asked to agree, and the platform decides by what it was shown of the
+    /// user.
+    pub fn on_behalf_of(mut self, user: &User) -> Self {
+        self.user = Some(user.clone());
+        self.flow = Some(Flow::OnBehalfOf);
+        self
+    }
+
+    /// For whom a token [`on_behalf_of`](Self::on_behalf_of) a user is meant.
+    pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
     /// The scopes to ask for.
     pub fn with_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes.extend(scopes.into_iter().map(Into::into));
@@ -229,10 +300,11 @@ impl Request<AccessToken> {
             provider: &self.provider,
             user,
             scopes: Scopes::Text(&scopes),
+            particulars: self.particulars(),
         };
         let options = ConsentOptions { return_url: self.return_url.clone(), ..ConsentOptions::default() };
         let request = key.to_request(options)?;
-        self.client.inner().platform.check(&request)?;
+        self.client.inner().check(&request)?;
         Ok(TokenSource::new(self.client.clone(), Arc::new(request)))
     }
 }
@@ -328,6 +400,9 @@ impl<T: Requestable + 'static> ResumeRequest<T> {
             provider: parts.provider.clone(),
             principal: Principal::User(parts.user.clone()),
             scopes: parts.scopes.clone(),
+            on_behalf_of: false,
+            audience: None,
+            session: RoleSession::default(),
             options: ConsentOptions {
                 return_url: parts.return_url.clone(),
                 force: false,

@@ -68,6 +68,7 @@ fn leader(asked: &[Asked], index: usize) -> usize {
                 && Arc::ptr_eq(client.inner(), its.inner())
                 && request.provider() == theirs.provider()
                 && request.principal() == theirs.principal()
+                && request.flow() == theirs.flow()
         }
         Asked::Ready(_) => false,
     };

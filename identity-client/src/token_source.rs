@@ -58,9 +58,12 @@ impl TokenSource {
         if let Some(url) = &self.request.options().return_url {
             need = need.with_callback_url(url);
         }
+        if let Some(audience) = self.request.audience() {
+            need = need.with_audience(audience);
+        }
         match need.obtain().await? {
             Credential::AccessToken(token) => Ok(token),
-            Credential::ApiKey(_) => Err(Error::protocol("an API key came where an access token was asked for")),
+            _ => Err(Error::protocol("another kind of credential came where an access token was asked for")),
         }
     }
 }

@@ -14,7 +14,7 @@ use backon::Retryable as _;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use identity_grammar::is_loopback_host;
-#[cfg(any(test, feature = "agentbase"))]
+#[cfg(any(test, feature = "agentbase", feature = "idaas"))]
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tracing::Instrument as _;
 use url::Url;
@@ -127,7 +127,7 @@ impl fmt::Debug for HttpOptions {
 pub(crate) struct Endpoint(Url);
 
 /// Everything that is not unreserved is encoded, so a segment can never leave its place.
-#[cfg(any(test, feature = "agentbase"))]
+#[cfg(any(test, feature = "agentbase", feature = "idaas"))]
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 impl Endpoint {
@@ -167,7 +167,7 @@ impl Endpoint {
     }
 
     /// The URL of a path below it; each segment is encoded whole.
-    #[cfg(any(test, feature = "agentbase"))]
+    #[cfg(any(test, feature = "agentbase", feature = "idaas"))]
     pub(crate) fn at(&self, segments: &[&str]) -> Result<Url, Error> {
         let mut text = self.as_str().to_owned();
         for segment in segments {
@@ -218,8 +218,22 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// The platform's wish to be left alone, in either form of RFC 9110 section 10.2.3.
+    /// How long a gateway of Alibaba Cloud, which throttles so whatever the status, wants to be left alone.
+    fn throttled_for(&self) -> Option<Duration> {
+        let milliseconds = self.headers.get("x-acs-retry-after")?.to_str().ok()?.trim().parse::<u64>().ok()?;
+        (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
+    }
+
+    /// Whether the platform does not serve now because it is asked too much.
+    pub(crate) fn is_throttled(&self) -> bool {
+        self.status == 429 || self.throttled_for().is_some()
+    }
+
+    /// The platform's wish to be left alone: its own, or in either form of RFC 9110 section 10.2.3.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
+        if let Some(wish) = self.throttled_for() {
+            return Some(wish);
+        }
         let text = self.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
         if let Ok(seconds) = text.parse::<u64>() {
             return Some(Duration::from_secs(seconds));
@@ -229,7 +243,13 @@ impl Answer {
     }
 
     fn may_pass(&self) -> bool {
-        matches!(self.status, 408 | 429 | 500 | 502 | 503 | 504)
+        matches!(self.status, 408 | 429 | 500 | 502 | 503 | 504) || (!self.is_success() && self.is_throttled())
+    }
+
+    #[cfg(all(test, feature = "agent-identity"))]
+    pub(crate) fn of(status: u16, body: &[u8]) -> Self {
+        let received = std::time::SystemTime::UNIX_EPOCH;
+        Self { status, headers: HeaderMap::new(), body: Zeroizing::new(body.to_vec()), received }
     }
 }
 

@@ -315,16 +315,16 @@ fn timed_out(client: &Inner, pending: &PendingAuthorization, timeout: Duration) 
         .with_hint(gate::COME_BACK)
         .with_retryable(true);
     }
+    let error = client.platform.timed_out(pending, timeout).unwrap_or_else(|| not_in_time(pending, timeout));
+    let hint = error.hint().map_or_else(|| STAYS_GOOD.to_owned(), |hint| format!("{STAYS_GOOD}. {hint}"));
+    error.with_pending(vec![pending.clone()]).with_hint(hint).with_retryable(true)
+}
+
+fn not_in_time(pending: &PendingAuthorization, timeout: Duration) -> Error {
     let given =
         if timeout.subsec_millis() == 0 { format!("{} seconds", timeout.as_secs()) } else { format!("{timeout:?}") };
     Error::new(
         ErrorKind::AuthorizationTimedOut,
         format!("the user did not authorize provider `{}` within {given}", pending.provider()),
     )
-    .with_pending(vec![pending.clone()])
-    .with_hint(match client.platform.advice(pending) {
-        Some(advice) => format!("{STAYS_GOOD}. {advice}"),
-        None => STAYS_GOOD.to_owned(),
-    })
-    .with_retryable(true)
 }

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use url::Url;
 
+use crate::agent_identity::{self, StsSession};
 use crate::agentbase::{self, Iam};
 use crate::agentkit::{self, Platform};
 use crate::clock::{self, Clock};
@@ -24,11 +25,12 @@ use crate::oauth::{OAuthEngine, OAuthFailure};
 use crate::provider::BuiltInProvider;
 use crate::seed::{OwnClients, Seed};
 use crate::vault::{Account, State, Vault, VaultError};
-use crate::{environment, gate, idaas, overview, random};
+use crate::{environment, gate, idaas, object_store, overview, random, signed};
 
 /// Names of accounts in the vault; for our own providers the name of their path, too.
 const AGENTBASE: &str = "agentbase";
 const AGENTKIT: &str = "agentkit";
+const AGENT_IDENTITY: &str = "agent_identity";
 const PROVIDER: &str = "provider";
 const FEISHU: &str = "feishu";
 /// How long a role session that is there from the start counts.
@@ -55,8 +57,11 @@ pub struct EmulatorBuilder {
     account: Option<ServiceAccount>,
     access_key: Option<ServiceAccount>,
     role_sessions: Vec<WantedSession>,
-    agentkit_hosts: Vec<String>,
     idaas_issuer: Option<Url>,
+    agent_identity_key: Option<ServiceAccount>,
+    sts_credentials: Vec<WantedSession>,
+    workload_token_lifetime: Duration,
+    signed_hosts: Vec<String>,
     start_time: Option<Timestamp>,
     data_dir: Option<PathBuf>,
     key_file: Option<PathBuf>,
@@ -74,8 +79,11 @@ impl Default for EmulatorBuilder {
             account: None,
             access_key: None,
             role_sessions: Vec::new(),
-            agentkit_hosts: Vec::new(),
             idaas_issuer: None,
+            agent_identity_key: None,
+            sts_credentials: Vec::new(),
+            workload_token_lifetime: Duration::from_secs(300),
+            signed_hosts: Vec::new(),
             start_time: None,
             data_dir: None,
             key_file: None,
@@ -148,7 +156,45 @@ impl EmulatorBuilder {
     /// Lets AgentKit's endpoint be called under this host name, too, for example `open.volcengineapi.com`: for recorded requests, whose
     /// signature covers the name. Nothing else is served under it.
     pub fn with_agentkit_host(mut self, host: impl Into<String>) -> Self {
-        self.agentkit_hosts.push(host.into());
+        self.signed_hosts.push(host.into());
+        self
+    }
+
+    /// The access key with which clients of Alibaba Cloud Agent Identity sign. By default that of the seed, else that of the data
+    /// directory, else a random one.
+    pub fn with_agent_identity_key(mut self, id: impl Into<String>, secret: impl Into<SecretString>) -> Self {
+        self.agent_identity_key = Some(ServiceAccount { id: id.into(), secret: secret.into() });
+        self
+    }
+
+    /// Temporary credentials of a role on Agent Identity that are there from the start and count for an hour. They belong to no
+    /// workload identity, so they may do whatever the account may.
+    pub fn with_sts_credentials(
+        mut self,
+        access_key_id: impl Into<String>,
+        access_key_secret: impl Into<SecretString>,
+        security_token: impl Into<SecretString>,
+        role_arn: impl Into<String>,
+    ) -> Self {
+        self.sts_credentials.push(WantedSession {
+            access_key: access_key_id.into(),
+            secret: access_key_secret.into(),
+            token: security_token.into(),
+            role: role_arn.into(),
+        });
+        self
+    }
+
+    /// How long a workload access token of Agent Identity counts; 300 s by default, which is what was measured once at the service.
+    pub fn with_workload_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.workload_token_lifetime = lifetime;
+        self
+    }
+
+    /// Lets Agent Identity's endpoint be called under this host name, too, for example
+    /// `agentidentitydata.cn-beijing.aliyuncs.com`: for recorded requests, whose signature covers the name.
+    pub fn with_agent_identity_host(mut self, host: impl Into<String>) -> Self {
+        self.signed_hosts.push(host.into());
         self
     }
 
@@ -203,6 +249,7 @@ impl EmulatorBuilder {
         let wanted = Wanted {
             agentbase: self.account.or_else(|| self.seed.account()),
             agentkit: self.access_key.or_else(|| self.seed.access_key()),
+            agent_identity: self.agent_identity_key.or_else(|| self.seed.agent_identity_key()),
         };
         let provider = own_provider(&origin, PROVIDER, &clock)?;
         let provider = match self.provider_token_lifetime {
@@ -215,7 +262,13 @@ impl EmulatorBuilder {
         let now = clock.now();
         for session in self.role_sessions {
             let (token, end) = (session.token.expose_secret(), clock::add(now, ROLE_SESSION));
-            agentkit.access.admit(&session.access_key, session.secret, token, &session.role, end, now);
+            agentkit.access.admit(&session.access_key, session.secret, token, session.role, end, now);
+        }
+        let agent_identity = agent_identity::Platform::new(settled.agent_identity, self.workload_token_lifetime);
+        for session in self.sts_credentials {
+            let (token, end) = (session.token.expose_secret(), clock::add(now, ROLE_SESSION));
+            let sts = StsSession { role: session.role, agent: None, policy: None };
+            agent_identity.access.admit(&session.access_key, session.secret, token, sts, end, now);
         }
         let idaas = idaas::Platform::new(&origin, self.idaas_issuer.map(String::from), settled.idaas);
         let core = Arc::new(Core {
@@ -233,7 +286,8 @@ impl EmulatorBuilder {
             provider: settled.provider,
             agentkit,
             idaas,
-            agentkit_hosts: self.agentkit_hosts,
+            agent_identity,
+            signed_hosts: self.signed_hosts,
             feishu_client: settled.feishu.registration(),
             feishu: settled.feishu,
             human: HumanScript::new(self.human)?,
@@ -255,6 +309,7 @@ async fn open_vault(data_dir: Option<PathBuf>, key_file: Option<PathBuf>) -> Res
 struct Wanted {
     agentbase: Option<ServiceAccount>,
     agentkit: Option<ServiceAccount>,
+    agent_identity: Option<ServiceAccount>,
 }
 
 /// Accounts and providers as they are from now on.
@@ -262,6 +317,7 @@ struct Settled {
     agentbase: ServiceAccount,
     agentkit: ServiceAccount,
     idaas: idaas::Settled,
+    agent_identity: ServiceAccount,
     provider: BuiltInProvider,
     feishu: BuiltInProvider,
 }
@@ -280,12 +336,14 @@ async fn settle(
         let random = || ServiceAccount { id: random::uuid(), secret: random::secret() };
         let agentbase = account(state, AGENTBASE, wanted.agentbase, random);
         let access_key = account(state, AGENTKIT, wanted.agentkit, agentkit::new_account);
+        let agent_identity = account(state, AGENT_IDENTITY, wanted.agent_identity, agent_identity::new_account);
         agentkit::prepare(state, now);
+        agent_identity::prepare(state, now);
         let own = OwnClients { built_in: provider.registration(), feishu: feishu.registration() };
         let (instance, first) = seed.idaas();
         seed.apply(state, &own, now)?;
         let idaas = idaas::prepare(state, instance, first.as_deref(), now);
-        Ok::<_, EmulatorError>(Settled { agentbase, agentkit: access_key, idaas, provider, feishu })
+        Ok::<_, EmulatorError>(Settled { agentbase, agentkit: access_key, agent_identity, idaas, provider, feishu })
     };
     vault.change(change).await
 }
@@ -328,6 +386,9 @@ fn serve(core: Arc<Core>, listener: TcpListener) -> Emulator {
         .merge(overview::router(&core))
         .merge(agentkit::router(&core))
         .merge(idaas::router(&core))
+        .merge(agent_identity::router(&core))
+        .merge(object_store::router(&core))
+        .merge(signed::router(&core))
         .nest("/provider", core.provider.router())
         .nest("/feishu", core.feishu.router())
         .fallback(agentbase::missing)

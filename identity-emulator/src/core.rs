@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::task::JoinSet;
+use url::Url;
 
+use crate::agent_identity;
 use crate::agentbase::Iam;
 use crate::agentkit::{self, Platform};
 use crate::audit::{AuditEntry, AuditOutcome, AuditTrail};
@@ -37,8 +39,9 @@ pub(crate) struct Core {
     pub(crate) built_in: ProviderRegistration,
     pub(crate) agentkit: Platform,
     pub(crate) idaas: idaas::Platform,
-    /// Host names besides loopback under which AgentKit's endpoint may be called.
-    pub(crate) agentkit_hosts: Vec<String>,
+    pub(crate) agent_identity: agent_identity::Platform,
+    /// Host names besides loopback under which the signed endpoint may be called.
+    pub(crate) signed_hosts: Vec<String>,
     /// The imitation of Feishu, and its one client.
     pub(crate) feishu: BuiltInProvider,
     pub(crate) feishu_client: ProviderRegistration,
@@ -92,6 +95,23 @@ impl Core {
         match self.own(registration) {
             Some(provider) => provider.allow_redirect_uri(&callback),
             None => Ok(()),
+        }
+    }
+
+    /// The same for the callback of one provider of another platform.
+    pub(crate) fn allow_callback(&self, provider: &OAuthProvider, callback: &Url) -> Result<(), OAuthFailure> {
+        let registration = self.registration(provider);
+        match registration.as_ref().and_then(|registration| self.own(registration)) {
+            Some(own) => own.allow_redirect_uri(callback),
+            None => Ok(()),
+        }
+    }
+
+    /// The provider with this callback is gone.
+    pub(crate) fn disallow_callback(&self, callback: &str) {
+        if let Ok(callback) = callback.parse() {
+            self.provider.disallow_redirect_uri(&callback);
+            self.feishu.disallow_redirect_uri(&callback);
         }
     }
 

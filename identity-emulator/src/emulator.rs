@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::agent_identity;
 use crate::agentkit;
 use crate::audit::AuditEntry;
 use crate::builder::EmulatorBuilder;
@@ -16,7 +17,7 @@ use crate::core::Core;
 use crate::counters::Counters;
 use crate::error::EmulatorError;
 use crate::faults::Faults;
-use crate::handles::{AgentBaseHandle, AgentKitHandle, IdaasHandle, ProviderHandle, RoleSession};
+use crate::handles::{AgentBaseHandle, AgentIdentityHandle, AgentKitHandle, IdaasHandle, ProviderHandle, RoleSession};
 use crate::human::Human;
 use crate::idaas;
 use crate::oauth::ProviderRegistration;
@@ -84,6 +85,12 @@ impl Emulator {
         handle(&self.core.feishu_client)
     }
 
+    /// The issuer of a user pool of AgentKit, by the pool's name: an OpenID issuer with discovery, keys and a login page where any
+    /// name will do. `None` if there is no such pool.
+    pub fn user_pool_issuer(&self, name: &str) -> Option<String> {
+        crate::agentkit::user_pool_issuer(&self.core, name)
+    }
+
     /// What a client of Volcengine Agent Identity (AgentKit) needs.
     pub fn agentkit(&self) -> AgentKitHandle {
         let account = &self.core.agentkit.access.account;
@@ -96,12 +103,40 @@ impl Emulator {
         }
     }
 
+    /// What a client of Alibaba Cloud Agent Identity needs.
+    pub fn agent_identity(&self) -> AgentIdentityHandle {
+        let account = &self.core.agent_identity.access.account;
+        AgentIdentityHandle {
+            endpoint: self.core.origin.clone(),
+            object_store: format!("{}{}", self.core.origin, crate::object_store::PATH),
+            access_key_id: account.id.clone(),
+            access_key_secret: account.secret.clone(),
+        }
+    }
+
+    /// Opens a session of a role of Agent Identity's account without asking anybody: temporary credentials that count for `lifetime` by the
+    /// emulator's clock, at the API as at the object store.
+    pub fn open_sts_session(&self, role_name: &str, lifetime: Duration) -> RoleSession {
+        let now = self.core.clock.now();
+        let expires_at = clock::add(now, lifetime);
+        let role = agent_identity::role_arn(role_name);
+        let session = agent_identity::StsSession { role, agent: None, policy: None };
+        let access = &self.core.agent_identity.access;
+        let issued = access.issue(agent_identity::SESSION_PREFIXES, session, expires_at, now);
+        RoleSession {
+            access_key: issued.access_key,
+            secret_key: issued.secret,
+            session_token: issued.token,
+            expires_at,
+        }
+    }
+
     /// Opens a session of a role on AgentKit without asking STS: what a function runtime writes into its credential file.
     /// Whoever signs with it acts as the workload of that name. It counts for `lifetime` by the emulator's clock.
     pub fn open_role_session(&self, role: &str, lifetime: Duration) -> RoleSession {
         let now = self.core.clock.now();
         let expires_at = clock::add(now, lifetime);
-        let issued = self.core.agentkit.access.issue(role, expires_at, now);
+        let issued = self.core.agentkit.access.issue(agentkit::SESSION_PREFIXES, role.to_owned(), expires_at, now);
         RoleSession {
             access_key: issued.access_key,
             secret_key: issued.secret,

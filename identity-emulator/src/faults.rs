@@ -94,6 +94,17 @@ impl Fault {
         self.header("content-type", "application/json").body(body.to_string())
     }
 
+    /// Answer as Alibaba Cloud does when somebody asks too often: 429, code `Throttling.User`, and the wait in whole milliseconds in
+    /// `x-acs-retry-after`.
+    #[must_use]
+    pub fn throttled(mut self, retry_after: Duration) -> Self {
+        let milliseconds = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+        let (status, headers, body) = crate::agent_identity::throttled(milliseconds);
+        self.effect.status = Some(status);
+        self.effect.headers.extend(headers);
+        self.json(&body)
+    }
+
     /// Wait before anything else happens.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {

@@ -34,10 +34,10 @@ pub(crate) async fn pass(
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    if !names_loopback(&parts) && !names_agentkit(&core, &parts) {
+    if !names_loopback(&parts) && !names_signed(&core, &parts) {
         return refusal(StatusCode::MISDIRECTED_REQUEST, "The Host header must name a loopback address");
     }
-    let operation = operation_of(&parts.method, &parts.uri);
+    let operation = operation_of(&parts.method, &parts.uri, &parts.headers);
     let scripted = core.human.is_sender(&parts.headers);
     if !scripted {
         core.counters.add(operation);
@@ -66,9 +66,9 @@ fn names_loopback(parts: &Parts) -> bool {
 }
 
 /// Every call of this endpoint is signed, so that nobody's browser can be made to call it.
-fn names_agentkit(core: &Core, parts: &Parts) -> bool {
+fn names_signed(core: &Core, parts: &Parts) -> bool {
     let host = host_of(parts);
-    parts.method == Method::POST && parts.uri.path() == "/" && core.agentkit_hosts.contains(&host)
+    parts.method == Method::POST && parts.uri.path() == "/" && core.signed_hosts.contains(&host)
 }
 
 fn host_of(parts: &Parts) -> String {

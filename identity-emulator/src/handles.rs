@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use crate::agentkit::REGION;
+use crate::{agent_identity, agentkit::REGION};
 
 /// What a client of GreenNode AgentBase needs to reach the emulator.
 #[derive(Clone, Debug)]
@@ -109,7 +109,59 @@ impl AgentKitHandle {
     }
 }
 
-/// Temporary credentials of a role on AgentKit.
+/// What a client of Alibaba Cloud Agent Identity needs to reach the emulator.
+#[derive(Clone, Debug)]
+pub struct AgentIdentityHandle {
+    pub(crate) endpoint: String,
+    pub(crate) object_store: String,
+    pub(crate) access_key_id: String,
+    pub(crate) access_key_secret: SecretString,
+}
+
+impl AgentIdentityHandle {
+    /// The endpoint of both planes, and of RAM, `http://127.0.0.1:PORT`: overrides every host.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The region, `cn-beijing`.
+    pub fn region(&self) -> &'static str {
+        agent_identity::REGION
+    }
+
+    /// The account in the ARNs.
+    pub fn account_id(&self) -> &'static str {
+        agent_identity::ACCOUNT
+    }
+
+    /// Access key id of the account.
+    pub fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
+    /// Access key secret of the account.
+    pub fn access_key_secret(&self) -> &SecretString {
+        &self.access_key_secret
+    }
+
+    /// The ARN of the account's role of this name. Agents may have any; it need not be created first.
+    pub fn role_arn(&self, name: &str) -> String {
+        agent_identity::role_arn(name)
+    }
+
+    /// The object store, `http://127.0.0.1:PORT/object-store/`: S3 with bucket names in the path and any region, for temporary credentials
+    /// only.
+    pub fn object_store(&self) -> &str {
+        &self.object_store
+    }
+
+    /// A bucket that is there from the start.
+    pub fn bucket(&self) -> &'static str {
+        agent_identity::DEFAULT_BUCKET
+    }
+}
+
+/// Temporary credentials of a role, on AgentKit or Agent Identity.
 #[derive(Clone, Debug)]
 pub struct RoleSession {
     pub(crate) access_key: String,

@@ -5,12 +5,16 @@
 //! [`Emulator`] starts one. A test scripts the person with [`Human`] and the network with [`Fault`], and looks at [`Counters`],
 //! [`RecordedRequest`] and [`AuditEntry`]. [`oauth`] and [`provider`] are the OAuth2 engine and the built-in provider on their own.
 
+mod access;
+mod agent_identity;
 mod agentbase;
 mod agentkit;
 mod audit;
 mod bounded;
 mod builder;
+mod canonical;
 mod clock;
+mod consent;
 mod core;
 mod counters;
 mod emulator;
@@ -23,7 +27,9 @@ mod html;
 mod human;
 mod idaas;
 mod listener;
+mod naming;
 pub mod oauth;
+mod object_store;
 mod operation;
 mod overview;
 pub mod provider;
@@ -31,8 +37,10 @@ mod random;
 mod recorder;
 mod returning;
 mod seed;
+mod signed;
 mod tokens;
 mod trouble;
+mod user;
 mod vault;
 
 pub use audit::{AuditEntry, AuditOutcome};
@@ -41,7 +49,7 @@ pub use counters::Counters;
 pub use emulator::Emulator;
 pub use error::EmulatorError;
 pub use faults::{Fault, Faults};
-pub use handles::{AgentBaseHandle, AgentKitHandle, IdaasHandle, ProviderHandle, RoleSession};
+pub use handles::{AgentBaseHandle, AgentIdentityHandle, AgentKitHandle, IdaasHandle, ProviderHandle, RoleSession};
 pub use human::{Human, ParseHumanError};
 pub use recorder::{RecordedBody, RecordedRequest};
 pub use seed::{Seed, SeedError};

@@ -1,14 +1,14 @@
 //! Which operation a request is, by the names that the vendors' packages use.
 
-use http::{Method, Uri};
+use http::{HeaderMap, Method, Uri};
 
-use crate::{agentkit, idaas};
+use crate::{idaas, object_store, signed};
 
 /// Path of the IAM token endpoint, version 2.
 pub(crate) const TOKEN_PATH: &str = "/accounts-api/v2/auth/token";
 
 /// The operation, or `"unknown"`.
-pub(crate) fn operation_of(method: &Method, uri: &Uri) -> &'static str {
+pub(crate) fn operation_of(method: &Method, uri: &Uri, headers: &HeaderMap) -> &'static str {
     let path = uri.path();
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match segments.as_slice() {
@@ -24,9 +24,11 @@ pub(crate) fn operation_of(method: &Method, uri: &Uri) -> &'static str {
         ["v2", _, rest @ ..] => idaas::operation(method.as_str(), rest),
         ["userpool", ..] => "user_pool",
         ["workloadpool", ..] => "workload_pool",
-        ["api", "v1", "oauth2callback"] => "vault_callback",
+        ["api", "v1", "oauth2callback"] | ["oauth2", "callback", _] => "vault_callback",
         [""] if method == Method::GET => "overview",
-        [""] if method == Method::POST => agentkit::operation(uri.query()),
+        [""] if method == Method::POST => signed::operation(uri, headers),
+        ["oauth2", "authorize"] => "consent_link",
+        ["object-store", ..] => object_store::operation(method, uri),
         _ => "unknown",
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
 
 use crate::clock;
 use crate::core::Core;
@@ -75,4 +77,13 @@ pub(crate) fn stored(core: &Core, granted: TokenGrant) -> StoredToken {
         refresh_token: granted.refresh_token,
         expires_at: granted.expires_in.map(|lifetime| clock::add(now, lifetime)),
     }
+}
+
+/// The token as the signed APIs hand it out.
+pub(crate) fn released(core: &Core, token: &StoredToken) -> Value {
+    let mut answer = json!({ "AccessToken": token.access_token.expose_secret() });
+    if let Some(end) = token.expires_at {
+        answer["ExpiresIn"] = end.duration_since(core.clock.now()).as_secs().max(0).into();
+    }
+    answer
 }

@@ -1,4 +1,4 @@
-//! The two ways of an OAuth2 or key request, by the names that the vendors' decorators use.
+//! The ways of an OAuth2 or key request, by the names that the vendors' decorators use.
 
 use crate::Violation;
 
@@ -9,6 +9,9 @@ pub enum Flow {
     MachineToMachine,
     /// `USER_FEDERATION`: the agent asks on behalf of a user, who must have agreed.
     UserFederation,
+    /// `ON_BEHALF_OF`: the agent asks on behalf of a user by exchanging what shows that it was called for that user. Nobody is
+    /// asked to agree.
+    OnBehalfOf,
 }
 
 impl Flow {
@@ -18,19 +21,23 @@ impl Flow {
         match self {
             Self::MachineToMachine => "M2M",
             Self::UserFederation => "USER_FEDERATION",
+            Self::OnBehalfOf => "ON_BEHALF_OF",
         }
     }
 }
 
-/// Reads `M2M` or `USER_FEDERATION`, in exactly that spelling.
+/// Reads `M2M`, `USER_FEDERATION` or `ON_BEHALF_OF`, in exactly that spelling.
 ///
 /// # Errors
-/// A [`Violation`] that names both.
+/// A [`Violation`] that names them.
 pub fn parse_flow(text: &str) -> Result<Flow, Violation> {
     match text {
         "M2M" => Ok(Flow::MachineToMachine),
         "USER_FEDERATION" => Ok(Flow::UserFederation),
-        _ => Err(Violation::new(format!("`{text}` is no flow; write \"M2M\" or \"USER_FEDERATION\""))),
+        "ON_BEHALF_OF" => Ok(Flow::OnBehalfOf),
+        _ => {
+            Err(Violation::new(format!("`{text}` is no flow; write \"M2M\", \"USER_FEDERATION\" or \"ON_BEHALF_OF\"")))
+        }
     }
 }
 
@@ -40,7 +47,7 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes_and_nothing_else() {
-        for flow in [Flow::MachineToMachine, Flow::UserFederation] {
+        for flow in [Flow::MachineToMachine, Flow::UserFederation, Flow::OnBehalfOf] {
             assert_eq!(parse_flow(flow.as_str()), Ok(flow));
         }
         for bad in ["", "m2m", "user_federation", "3LO"] {

@@ -15,6 +15,7 @@ mod duration;
 mod flow;
 mod name;
 mod scope;
+mod session;
 mod url;
 
 use std::fmt;
@@ -23,6 +24,9 @@ pub use duration::{MAX_WAIT, parse_duration};
 pub use flow::{Flow, parse_flow};
 pub use name::{check_agentbase_name, check_name};
 pub use scope::check_scope;
+pub use session::{
+    SESSION_DURATIONS, check_policy, check_session_duration, check_session_name, parse_session_duration,
+};
 pub use url::{check_return_url, is_loopback_host};
 
 /// Why a value breaks a rule, and what to write instead.

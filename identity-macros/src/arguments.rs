@@ -34,7 +34,7 @@ pub(crate) struct Argument {
 
 /// The value of an argument, as far as a macro can know it.
 pub(crate) enum Value {
-    /// `provider_name`, `callback_url`, `custom_state`, `user_id`.
+    /// `provider_name`, `callback_url`, `custom_state`, `user_id`, `audience`, `role_session_name`, `policy`.
     Text(Text),
     /// `into`.
     Parameter(Ident),
@@ -50,8 +50,8 @@ pub(crate) enum Value {
     Function(ExprPath),
     /// `context`, `client`.
     Expression(Expr),
-    /// `timeout`.
-    Timeout(Timeout),
+    /// `timeout`, `session_duration`.
+    Duration(Length),
     /// `wait`.
     Wait(Wait),
     /// `crate`.
@@ -73,7 +73,7 @@ pub(crate) enum Flag {
     Expression(Expr),
 }
 
-pub(crate) enum Timeout {
+pub(crate) enum Length {
     Milliseconds(u64),
     Expression(Expr),
 }
@@ -163,6 +163,13 @@ impl Arguments {
     }
 
     fn refuse_combinations(&self, errors: &mut Errors) {
+        let on_behalf = self.list.iter().any(|argument| matches!(argument.value, Value::Flow(Flow::OnBehalfOf)));
+        if let Some(audience) = self.get(Name::Audience).filter(|_| !on_behalf && self.get(Name::AuthFlow).is_some()) {
+            errors.at(
+                audience.ident.span(),
+                "`audience` is for tokens on behalf of a user; remove it, or write `auth_flow = \"ON_BEHALF_OF\"`",
+            );
+        }
         if self.list.iter().any(|argument| matches!(argument.value, Value::Flow(Flow::MachineToMachine))) {
             for argument in self.list.iter().filter(|argument| argument.name.is_for_users()) {
                 errors.at(
@@ -174,6 +181,15 @@ impl Arguments {
                 );
             }
             return;
+        }
+        for argument in self.list.iter().filter(|argument| on_behalf && argument.name.is_for_consent()) {
+            errors.at(
+                argument.ident.span(),
+                format!(
+                    "with `auth_flow = \"ON_BEHALF_OF\"` nobody is asked to agree; remove `{}` or write `auth_flow = \"USER_FEDERATION\"`",
+                    argument.name
+                ),
+            );
         }
         let returns = self.list.iter().any(|argument| matches!(argument.value, Value::Wait(Wait::Return)));
         if returns && let Some(timeout) = self.list.iter().find(|argument| argument.name == Name::Timeout) {

@@ -282,6 +282,8 @@ fn prelude(parts: &Parts<'_>) -> TokenStream {
         let convert = match requests[*request].kind {
             Kind::ApiKey => Ident::new("api_key_parameter", *shown),
             Kind::AccessToken => Ident::new("access_token_parameter", *shown),
+            Kind::StsCredentials => Ident::new("sts_credentials_parameter", *shown),
+            Kind::WorkloadToken => Ident::new("workload_token_parameter", *shown),
         };
         let krate = located(krate, *shown);
         let fetched = located(&fetched[*request], *shown);

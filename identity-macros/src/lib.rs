@@ -26,8 +26,9 @@
 //!
 //! # Which parameter
 //!
-//! `into = name`, else the parameter marked `#[inject]` (with any pattern), else `api_key` or `access_token`. Its type is any
-//! that implements `FromApiKey` or `FromAccessToken`: the credential, a reference to it, or a type of yours.
+//! `into = name`, else the parameter marked `#[inject]` (with any pattern), else `api_key`, `access_token`, `sts_credentials` or
+//! `workload_token`. Its type is any that implements `FromApiKey`, `FromAccessToken`, `FromStsCredentials` or
+//! `FromWorkloadToken`: the credential, a reference to it, or a type of yours.
 //!
 //! # Where failures go
 //!
@@ -165,7 +166,8 @@ pub fn requires_api_key(arguments: TokenStream, item: TokenStream) -> TokenStrea
 /// | argument | value | meaning, default |
 /// | --- | --- | --- |
 /// | `provider_name` | `&str` or `String` | the OAuth2 provider, as registered on the platform; required |
-/// | `auth_flow` | `"M2M"` or `"USER_FEDERATION"` | a token for the agent itself, or for a user who agrees; required |
+/// | `auth_flow` | `"M2M"`, `"USER_FEDERATION"` or `"ON_BEHALF_OF"` | a token for the agent itself, for a user who agrees, or for a user by exchange, where the platform can; required |
+/// | `audience` | `&str` or `String` | for whom a token of `"ON_BEHALF_OF"` is meant; default: as the provider is registered |
 /// | `scopes` | `["…", …]`, or anything that borrows as `&[impl AsRef<str>]` | what the token allows, at least one; required |
 /// | `into` | a name | the parameter that takes the token; default: the one marked `#[inject]`, else `access_token` |
 /// | `callback_url` | `&str` or `String` | where the browser lands after consent; default: the context's |
@@ -239,4 +241,71 @@ pub fn requires_api_key(arguments: TokenStream, item: TokenStream) -> TokenStrea
 #[proc_macro_attribute]
 pub fn requires_access_token(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Kind::AccessToken, arguments.into(), &item.into()).into()
+}
+
+/// Fetches temporary credentials of the agent identity's cloud role (STS) and injects them into an `async fn`.
+///
+/// | argument | value | meaning, default |
+/// | --- | --- | --- |
+/// | `into` | a name | the parameter that takes them; default: the one marked `#[inject]`, else `sts_credentials` |
+/// | `session_duration` | `"15m"` or a `Duration` | how long they last, 15 minutes to an hour; default: the platform's, an hour |
+/// | `policy` | `&str` or `String` | narrows what the role allows: a policy in JSON; default: all that the role allows |
+/// | `role_session_name` | `&str` or `String` | the name that the role's acts are logged under, 2 to 64 characters; default: one is made up |
+/// | `auth_flow` | `"M2M"` or `"USER_FEDERATION"` | the agent's own, or a user's and an error without a user; default: the user's if the call or its context names one, else the agent's own |
+/// | `user_id` | `&str`, `String`, `User` or an `Option` of one | for whom; default: the context's user |
+/// | `context` | `RequestContext` | the context of this request; default: the function's own parameter of that type, else the task's |
+/// | `client` | `IdentityClient` | whom to ask; default: the context's client, else the process's |
+/// | `on_error` | path of a function | makes the return value of an `identity_client::Error`; default: the return type does |
+/// | `crate` | path | where `identity-client` is found; default `::identity_client` |
+///
+/// Literals are checked when the program is compiled, with the rules that the client applies when it runs: the duration, the
+/// name, and that the policy is a JSON object.
+///
+/// # Examples
+///
+/// ```
+/// use identity_client::{Error, RequestContext, StsCredentials, requires_sts_credentials};
+///
+/// #[requires_sts_credentials(
+///     session_duration = "15m",
+///     policy = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"*"}]}"#
+/// )]
+/// async fn report(context: RequestContext, sts_credentials: StsCredentials) -> Result<String, Error> {
+///     Ok(sts_credentials.access_key_id().to_owned())
+/// }
+/// # drop(report(RequestContext::new()));
+/// ```
+#[proc_macro_attribute]
+pub fn requires_sts_credentials(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(Kind::StsCredentials, arguments.into(), &item.into()).into()
+}
+
+/// Fetches a workload access token, which proves to the platform's own services which workload asks and for whom, and injects it
+/// into an `async fn`.
+///
+/// | argument | value | meaning, default |
+/// | --- | --- | --- |
+/// | `into` | a name | the parameter that takes the token; default: the one marked `#[inject]`, else `workload_token` |
+/// | `auth_flow` | `"M2M"` or `"USER_FEDERATION"` | the agent's own, or a user's and an error without a user; default: the user's if the call or its context names one, else the agent's own |
+/// | `user_id` | `&str`, `String`, `User` or an `Option` of one | for whom; default: the context's user |
+/// | `context` | `RequestContext` | the context of this request; default: the function's own parameter of that type, else the task's |
+/// | `client` | `IdentityClient` | whom to ask; default: the context's client, else the process's |
+/// | `on_error` | path of a function | makes the return value of an `identity_client::Error`; default: the return type does |
+/// | `crate` | path | where `identity-client` is found; default `::identity_client` |
+///
+/// # Examples
+///
+/// ```
+/// use identity_client::{Error, RequestContext, WorkloadToken, requires_workload_token};
+///
+/// #[requires_workload_token(auth_flow = "USER_FEDERATION")]
+/// async fn call_gateway(context: RequestContext, workload_token: &WorkloadToken) -> Result<usize, Error> {
+///     // On a real request: `workload_token.apply(&mut request)?`.
+///     Ok(workload_token.expose_secret().len())
+/// }
+/// # drop(call_gateway(RequestContext::new()));
+/// ```
+#[proc_macro_attribute]
+pub fn requires_workload_token(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(Kind::WorkloadToken, arguments.into(), &item.into()).into()
 }

@@ -1,30 +1,37 @@
-//! The two attributes and the names of their arguments.
+//! The attributes and the names of their arguments.
 
 use std::fmt;
 
-/// Which of the two attributes.
+/// Which of the attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     ApiKey,
     AccessToken,
+    StsCredentials,
+    WorkloadToken,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::ApiKey, Self::AccessToken];
+    const ALL: [Self; 4] = [Self::ApiKey, Self::AccessToken, Self::StsCredentials, Self::WorkloadToken];
 
     /// The name of the attribute, without its path.
     pub(crate) const fn attribute(self) -> &'static str {
         match self {
             Self::ApiKey => "requires_api_key",
             Self::AccessToken => "requires_access_token",
+            Self::StsCredentials => "requires_sts_credentials",
+            Self::WorkloadToken => "requires_workload_token",
         }
     }
 
-    /// The parameter that is injected when neither `into` nor `#[inject]` names one; the name that the vendors' decorators use.
+    /// The parameter that is injected when neither `into` nor `#[inject]` names one: the type's, as the vendors'
+    /// decorators have it.
     pub(crate) const fn default_parameter(self) -> &'static str {
         match self {
             Self::ApiKey => "api_key",
             Self::AccessToken => "access_token",
+            Self::StsCredentials => "sts_credentials",
+            Self::WorkloadToken => "workload_token",
         }
     }
 
@@ -33,6 +40,8 @@ impl Kind {
         match self {
             Self::ApiKey => "ApiKey",
             Self::AccessToken => "AccessToken",
+            Self::StsCredentials => "StsCredentials",
+            Self::WorkloadToken => "WorkloadToken",
         }
     }
 
@@ -43,6 +52,8 @@ impl Kind {
             Self::AccessToken => {
                 "#[requires_access_token(provider_name = \"…\", auth_flow = \"USER_FEDERATION\", scopes = [\"…\"])]"
             }
+            Self::StsCredentials => "#[requires_sts_credentials(session_duration = \"15m\")]",
+            Self::WorkloadToken => "#[requires_workload_token]",
         }
     }
 
@@ -52,11 +63,19 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| last == kind.attribute())
     }
 
-    const fn other(self) -> Self {
+    /// That it lacks an argument, in words.
+    const fn has_none(self) -> &'static str {
         match self {
-            Self::ApiKey => Self::AccessToken,
-            Self::AccessToken => Self::ApiKey,
+            Self::ApiKey => "an API key has none",
+            Self::AccessToken => "an access token has none",
+            Self::StsCredentials => "STS credentials have none",
+            Self::WorkloadToken => "a workload token has none",
         }
+    }
+
+    /// Whether a user may have to agree first.
+    const fn may_need_consent(self) -> bool {
+        matches!(self, Self::ApiKey | Self::AccessToken)
     }
 }
 
@@ -73,6 +92,10 @@ pub(crate) enum Name {
     ForceAuthentication,
     CustomState,
     CustomParameters,
+    Audience,
+    Session,
+    SessionDuration,
+    Policy,
     UserId,
     Context,
     Client,
@@ -83,7 +106,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 21] = [
         Self::Provider,
         Self::Into,
         Self::AuthFlow,
@@ -94,6 +117,10 @@ impl Name {
         Self::ForceAuthentication,
         Self::CustomState,
         Self::CustomParameters,
+        Self::Audience,
+        Self::Session,
+        Self::SessionDuration,
+        Self::Policy,
         Self::UserId,
         Self::Context,
         Self::Client,
@@ -115,6 +142,10 @@ impl Name {
             Self::ForceAuthentication => "force_authentication",
             Self::CustomState => "custom_state",
             Self::CustomParameters => "custom_parameters",
+            Self::Audience => "audience",
+            Self::Session => "role_session_name",
+            Self::SessionDuration => "session_duration",
+            Self::Policy => "policy",
             Self::UserId => "user_id",
             Self::Context => "context",
             Self::Client => "client",
@@ -128,8 +159,16 @@ impl Name {
     const fn belongs_to(self, kind: Kind) -> bool {
         match self {
             Self::ForceDelegation => matches!(kind, Kind::ApiKey),
-            Self::Scopes | Self::ForceAuthentication | Self::CustomParameters => matches!(kind, Kind::AccessToken),
-            _ => true,
+            Self::Scopes | Self::ForceAuthentication | Self::CustomParameters | Self::Audience => {
+                matches!(kind, Kind::AccessToken)
+            }
+            Self::Session | Self::SessionDuration | Self::Policy => matches!(kind, Kind::StsCredentials),
+            Self::Provider | Self::CallbackUrl | Self::OnAuthUrl | Self::CustomState | Self::Timeout | Self::Wait => {
+                kind.may_need_consent()
+            }
+            Self::Into | Self::AuthFlow | Self::UserId | Self::Context | Self::Client | Self::OnError | Self::Crate => {
+                true
+            }
         }
     }
 
@@ -138,11 +177,17 @@ impl Name {
         match kind {
             Kind::ApiKey => &[Self::Provider],
             Kind::AccessToken => &[Self::Provider, Self::AuthFlow, Self::Scopes],
+            Kind::StsCredentials | Kind::WorkloadToken => &[],
         }
     }
 
-    /// Whether the argument has a meaning only when a user is asked to agree. No platform takes it with `auth_flow = "M2M"`.
+    /// Whether the argument has a meaning only for a user. No platform takes it with `auth_flow = "M2M"`.
     pub(crate) const fn is_for_users(self) -> bool {
+        self.is_for_consent() || matches!(self, Self::UserId)
+    }
+
+    /// Whether the argument has a meaning only when a user is asked to agree.
+    pub(crate) const fn is_for_consent(self) -> bool {
         matches!(
             self,
             Self::CallbackUrl
@@ -151,7 +196,6 @@ impl Name {
                 | Self::ForceAuthentication
                 | Self::CustomState
                 | Self::CustomParameters
-                | Self::UserId
                 | Self::Timeout
                 | Self::Wait
         )
@@ -181,15 +225,18 @@ impl Name {
     }
 
     fn wrong_attribute(self, kind: Kind) -> String {
-        let (here, there) = (kind.attribute(), kind.other().attribute());
+        let here = kind.attribute();
+        let there: Vec<_> =
+            Kind::ALL.into_iter().filter(|other| self.belongs_to(*other)).map(Kind::attribute).collect();
+        let there = there.join("` and `");
         match self {
-            Self::ForceAuthentication => {
+            Self::ForceAuthentication if kind == Kind::ApiKey => {
                 format!("`{self}` is an argument of `{there}`; on `{here}` write `force_delegation`")
             }
-            Self::ForceDelegation => {
+            Self::ForceDelegation if kind == Kind::AccessToken => {
                 format!("`{self}` is an argument of `{there}`; on `{here}` write `force_authentication`")
             }
-            _ => format!("`{self}` is an argument of `{there}`; an API key has none, so remove it from `{here}`"),
+            _ => format!("`{self}` is an argument of `{there}`; {}, so remove it from `{here}`", kind.has_none()),
         }
     }
 
@@ -224,6 +271,8 @@ fn foreign(written: &str) -> Option<&'static str> {
         "token_poller" | "poll_for_token" => {
             "choose how to wait for the user with `wait = \"poll\"` or `wait = \"return\"`, and how long with `timeout = \"90s\"`"
         }
+        "duration_seconds" | "duration" => "say how long they last with `session_duration = \"15m\"`",
+        "session_name" => "name the session with `role_session_name = …`",
         "inject_param_name" => "name the parameter with `into = …`",
         "agent_identity" | "workload_name" => {
             "the agent identity belongs to the client; pass another client as `client = …`"
@@ -275,6 +324,18 @@ mod tests {
         let refusal = Name::find(Kind::AccessToken, "force_delegation").unwrap_err();
         assert!(refusal.contains("requires_api_key") && refusal.contains("`force_authentication`"), "{refusal}");
         assert!(Name::find(Kind::ApiKey, "scopes").unwrap_err().contains("requires_access_token"));
+    }
+
+    #[test]
+    fn an_argument_of_several_attributes_names_them_all() {
+        let refusal = Name::find(Kind::StsCredentials, "provider_name").unwrap_err();
+        assert!(
+            refusal.contains("`requires_api_key` and `requires_access_token`; STS credentials have none"),
+            "{refusal}"
+        );
+        let refusal = Name::find(Kind::WorkloadToken, "policy").unwrap_err();
+        assert!(refusal.contains("`requires_sts_credentials`; a workload token has none"), "{refusal}");
+        assert!(Name::find(Kind::ApiKey, "force_authentication").unwrap_err().contains("write `force_delegation`"));
     }
 
     #[test]

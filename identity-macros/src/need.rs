@@ -6,7 +6,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::{Expr, Ident, spanned::Spanned};
 
 use crate::{
-    arguments::{Argument, Arguments, Flag, List, Text, Timeout, Value, Wait},
+    arguments::{Argument, Arguments, Flag, Length, List, Text, Value, Wait},
     name::{Kind, Name},
 };
 
@@ -66,6 +66,8 @@ pub(crate) fn need(request: &Arguments, krate: &Ident, context: Option<&Ident>, 
     let constructor = match request.kind {
         Kind::ApiKey => quote_spanned!(shown=> #krate::__private::Need::api_key),
         Kind::AccessToken => quote_spanned!(shown=> #krate::__private::Need::access_token),
+        Kind::StsCredentials => quote_spanned!(shown=> #krate::__private::Need::sts_credentials),
+        Kind::WorkloadToken => quote_spanned!(shown=> #krate::__private::Need::workload_token),
     };
     quote_spanned!(shown=> #constructor(#provider) #steps)
 }
@@ -86,6 +88,7 @@ fn step(argument: &Argument, krate: &Ident, slots: &mut Slots) -> TokenStream {
             quote_spanned!(span=> .with_flow(#krate::__private::Flow::MachineToMachine))
         }
         Value::Flow(Flow::UserFederation) => quote_spanned!(span=> .with_flow(#krate::__private::Flow::UserFederation)),
+        Value::Flow(Flow::OnBehalfOf) => quote_spanned!(span=> .with_flow(#krate::__private::Flow::OnBehalfOf)),
         Value::Scopes(list) => {
             let list = scopes(list, krate, slots);
             quote_spanned!(span=> .with_scopes(#list))
@@ -100,14 +103,22 @@ fn step(argument: &Argument, krate: &Ident, slots: &mut Slots) -> TokenStream {
             let flag = typed(expression, &quote_spanned!(shown=> ::core::primitive::bool), slots);
             quote_spanned!(span=> .with_force(#flag))
         }
-        Value::Timeout(Timeout::Milliseconds(milliseconds)) => {
-            let milliseconds = proc_macro2::Literal::u64_unsuffixed(*milliseconds);
-            quote_spanned!(span=> .with_timeout(::core::time::Duration::from_millis(#milliseconds)))
-        }
-        Value::Timeout(Timeout::Expression(expression)) => {
-            let shown = at(expression);
-            let timeout = typed(expression, &quote_spanned!(shown=> ::core::time::Duration), slots);
-            quote_spanned!(span=> .with_timeout(#timeout))
+        Value::Duration(length) => {
+            let length = match length {
+                Length::Milliseconds(milliseconds) => {
+                    let milliseconds = proc_macro2::Literal::u64_unsuffixed(*milliseconds);
+                    quote_spanned!(span=> ::core::time::Duration::from_millis(#milliseconds))
+                }
+                Length::Expression(expression) => {
+                    let shown = at(expression);
+                    typed(expression, &quote_spanned!(shown=> ::core::time::Duration), slots)
+                }
+            };
+            if argument.name == Name::SessionDuration {
+                quote_spanned!(span=> .with_session_duration(#length))
+            } else {
+                quote_spanned!(span=> .with_timeout(#length))
+            }
         }
         Value::Wait(Wait::Poll) => quote_spanned!(span=> .with_wait(#krate::__private::Wait::Poll)),
         Value::Wait(Wait::Return) => quote_spanned!(span=> .with_wait(#krate::__private::Wait::Return)),
@@ -118,6 +129,9 @@ fn step(argument: &Argument, krate: &Ident, slots: &mut Slots) -> TokenStream {
             match argument.name {
                 Name::CallbackUrl => quote_spanned!(span=> .with_callback_url(#value)),
                 Name::CustomState => quote_spanned!(span=> .with_custom_state(#value)),
+                Name::Audience => quote_spanned!(span=> .with_audience(#value)),
+                Name::Session => quote_spanned!(span=> .with_session_name(#value)),
+                Name::Policy => quote_spanned!(span=> .with_policy(#value)),
                 _ => quote_spanned!(span=> .with_user(#krate::__private::user(#value))),
             }
         }

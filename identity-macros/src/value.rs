@@ -1,12 +1,15 @@
 //! Reads the value of one argument, and refuses a literal that the platform would refuse.
 
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 
-use identity_grammar::{check_name, check_return_url, check_scope, parse_duration, parse_flow};
+use identity_grammar::{
+    Flow, check_name, check_policy, check_return_url, check_scope, check_session_name, parse_duration, parse_flow,
+    parse_session_duration,
+};
 use syn::{Expr, ExprLit, ExprPath, Ident, Lit, LitStr};
 
 use crate::{
-    arguments::{Flag, List, Text, Timeout, Value, Wait},
+    arguments::{Flag, Length, List, Text, Value, Wait},
     errors::Errors,
     name::{Kind, Name},
 };
@@ -19,13 +22,24 @@ pub(crate) fn read(kind: Kind, name: Name, expression: Expr, errors: &mut Errors
         Name::CustomState => text(name, expression, |state| check_custom_state(kind, state), errors).map(Value::Text),
         Name::UserId => text(name, expression, check_user_id, errors).map(Value::Text),
         Name::Into => parameter(&expression, errors).map(Value::Parameter),
-        Name::AuthFlow => flow(&expression, errors),
+        Name::AuthFlow => flow(kind, &expression, errors),
+        Name::Audience => text(name, expression, check_audience, errors).map(Value::Text),
+        Name::Session => text(name, expression, check_session_name, errors).map(Value::Text),
+        Name::Policy => text(name, expression, check_policy, errors).map(Value::Text),
         Name::Scopes => scopes(expression, errors).map(Value::Scopes),
         Name::CustomParameters => parameters(expression, errors).map(Value::Parameters),
         Name::ForceDelegation | Name::ForceAuthentication => flag(name, expression, errors).map(Value::Flag),
         Name::OnAuthUrl | Name::OnError => function(name, expression, errors).map(Value::Function),
         Name::Context | Name::Client => Some(Value::Expression(expression)),
-        Name::Timeout => timeout(expression, errors).map(Value::Timeout),
+        Name::Timeout => {
+            let example = "`timeout` has a unit: write `timeout = \"90s\"` or an expression of type `Duration`";
+            duration(name, expression, parse_duration, example, errors).map(Value::Duration)
+        }
+        Name::SessionDuration => {
+            let example =
+                "`session_duration` has a unit: write `session_duration = \"15m\"` or an expression of type `Duration`";
+            duration(name, expression, parse_session_duration, example, errors).map(Value::Duration)
+        }
         Name::Wait => wait(&expression, errors).map(Value::Wait),
         Name::Crate => crate_path(expression, errors).map(Value::Crate),
     }
@@ -83,7 +97,7 @@ fn text<E: Display>(
 fn check_custom_state(kind: Kind, state: &str) -> Result<(), String> {
     let max = match kind {
         Kind::ApiKey => 50,
-        Kind::AccessToken => 100,
+        _ => 100,
     };
     match state.chars().count() {
         0 => Err("the state is empty; remove it or write something".into()),
@@ -95,6 +109,13 @@ fn check_custom_state(kind: Kind, state: &str) -> Result<(), String> {
 fn check_user_id(user: &str) -> Result<(), &'static str> {
     if user.trim().is_empty() {
         return Err("the user id is empty; name the user, or remove it to take the user of the request's context");
+    }
+    Ok(())
+}
+
+fn check_audience(audience: &str) -> Result<(), &'static str> {
+    if audience.trim().is_empty() {
+        return Err("the audience is empty; name for whom the token is meant, or remove it");
     }
     Ok(())
 }
@@ -120,7 +141,7 @@ fn parameter(expression: &Expr, errors: &mut Errors) -> Option<Ident> {
     None
 }
 
-fn flow(expression: &Expr, errors: &mut Errors) -> Option<Value> {
+fn flow(kind: Kind, expression: &Expr, errors: &mut Errors) -> Option<Value> {
     let Some(text) = literal_text(expression) else {
         errors.under(
             expression,
@@ -129,6 +150,13 @@ fn flow(expression: &Expr, errors: &mut Errors) -> Option<Value> {
         return None;
     };
     match parse_flow(&text.value()) {
+        Ok(Flow::OnBehalfOf) if kind != Kind::AccessToken => {
+            errors.at(
+                text.span(),
+                "only an access token is got by exchange; write \"M2M\" for the agent itself or \"USER_FEDERATION\" for a user",
+            );
+            None
+        }
         Ok(flow) => Some(Value::Flow(flow)),
         Err(refusal) => {
             errors.at(text.span(), format!("`auth_flow`: {refusal}"));
@@ -249,18 +277,24 @@ fn function(name: Name, expression: Expr, errors: &mut Errors) -> Option<ExprPat
     }
 }
 
-fn timeout(expression: Expr, errors: &mut Errors) -> Option<Timeout> {
+fn duration<E: Display>(
+    name: Name,
+    expression: Expr,
+    parse: impl Fn(&str) -> Result<Duration, E>,
+    example: &str,
+    errors: &mut Errors,
+) -> Option<Length> {
     match literal(&expression) {
-        None => Some(Timeout::Expression(expression)),
-        Some(Lit::Str(text)) => match parse_duration(&text.value()) {
-            Ok(duration) => Some(Timeout::Milliseconds(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))),
+        None => Some(Length::Expression(expression)),
+        Some(Lit::Str(text)) => match parse(&text.value()) {
+            Ok(duration) => Some(Length::Milliseconds(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))),
             Err(refusal) => {
-                errors.at(text.span(), format!("`timeout`: {refusal}"));
+                errors.at(text.span(), format!("`{name}`: {refusal}"));
                 None
             }
         },
         Some(other) => {
-            errors.under(other, "`timeout` has a unit: write `timeout = \"90s\"` or an expression of type `Duration`");
+            errors.under(other, example);
             None
         }
     }

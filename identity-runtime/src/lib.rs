@@ -27,6 +27,8 @@
 
 mod app;
 mod inbound;
+#[cfg(feature = "login")]
+mod login;
 mod return_url;
 
 pub use app::{
@@ -36,4 +38,13 @@ pub use app::{
 #[cfg(feature = "inbound")]
 pub use inbound::{CustomJwtLayer, CustomJwtService};
 pub use inbound::{InboundUser, TrustedHeadersLayer, TrustedHeadersService};
+#[cfg(feature = "login")]
+pub use login::{
+    LoginBuildError, LoginClient, LoginClientBuilder, LoginLayer, LoginService, LoginSession, NotSignedIn, SessionKey,
+};
 pub use return_url::{PathRefusal, ReturnUrlRouter};
+
+/// Compiles the examples of the project's README.
+#[cfg(all(doctest, feature = "inbound"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

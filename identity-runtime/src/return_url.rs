@@ -1,8 +1,8 @@
 //! Where a user sets out for a consent, and where they come back.
 
-mod cookie;
-mod page;
-mod path;
+pub(crate) mod cookie;
+pub(crate) mod page;
+pub(crate) mod path;
 
 use std::{fmt, future::Future, sync::Arc};
 
@@ -13,7 +13,7 @@ use axum::{
     routing::get,
 };
 use futures_util::future::BoxFuture;
-use http::{Method, StatusCode, header::HOST, request::Parts};
+use http::{HeaderMap, Method, StatusCode, header::HOST, request::Parts};
 use identity_client::{BindingRefusal, Confirmed, SessionBinding, User};
 use secrecy::ExposeSecret as _;
 use url::form_urlencoded;
@@ -58,9 +58,17 @@ type SignedIn = Arc<dyn Fn(&Parts) -> BoxFuture<'static, Option<User>> + Send + 
 pub struct ReturnUrlRouter {
     binding: SessionBinding,
     signed_in: SignedIn,
-    login: Option<OwnPath>,
+    login: Option<Login>,
     landing: Option<OwnPath>,
     insecure_loopback: bool,
+}
+
+/// Where a visitor goes who is not signed in.
+enum Login {
+    Page(OwnPath),
+    /// To the login of this crate, which brings them back.
+    #[cfg(feature = "login")]
+    ThereAndBack,
 }
 
 impl ReturnUrlRouter {
@@ -75,12 +83,23 @@ impl ReturnUrlRouter {
         Self { binding, signed_in, login: None, landing: None, insecure_loopback: false }
     }
 
+    /// Routes for this binding in an application with this login: its users are those who are signed in there, and visitors who
+    /// are not sign in on the way.
+    #[cfg(feature = "login")]
+    pub fn with_login(binding: SessionBinding, login: &crate::LoginClient) -> Self {
+        let client = login.clone();
+        let mut router = Self::new(binding, move |parts| std::future::ready(client.user(&parts.headers)));
+        router.login = Some(Login::ThereAndBack);
+        router.insecure_loopback = login.uses_insecure_cookies();
+        router
+    }
+
     /// Where a visitor goes who is not signed in. Default: a page that says so, with status 401.
     ///
     /// # Errors
     /// If it is not a path of this application.
     pub fn with_login_path(mut self, path: &str) -> Result<Self, PathRefusal> {
-        self.login = Some(OwnPath::new(path)?);
+        self.login = Some(Login::Page(OwnPath::new(path)?));
         Ok(self)
     }
 
@@ -111,11 +130,15 @@ impl ReturnUrlRouter {
         if parts.method != Method::GET {
             return Err(page::plain(StatusCode::METHOD_NOT_ALLOWED, &page::NOT_GOOD));
         }
-        if self.insecure_loopback && !is_for_loopback(parts) {
+        if self.insecure_loopback && !is_for_loopback(&parts.headers) {
             return Err(page::plain(StatusCode::MISDIRECTED_REQUEST, &page::LOOPBACK_ONLY));
         }
         (self.signed_in)(parts).await.ok_or_else(|| match &self.login {
-            Some(login) => page::redirect(login.as_str()),
+            Some(Login::Page(login)) => page::redirect(login.as_str()),
+            #[cfg(feature = "login")]
+            Some(Login::ThereAndBack) => {
+                page::redirect(&crate::LoginClient::login_path(&crate::login::place_of(parts)))
+            }
             None => page::plain(StatusCode::UNAUTHORIZED, &page::SIGN_IN),
         })
     }
@@ -216,8 +239,8 @@ fn state(query: &str) -> Result<String, Landing> {
     state.filter(|state| !state.is_empty()).ok_or(Landing::Malformed)
 }
 
-fn is_for_loopback(parts: &Parts) -> bool {
-    let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+pub(crate) fn is_for_loopback(headers: &HeaderMap) -> bool {
+    let named = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = named.and_then(|host| host.parse::<http::uri::Authority>().ok());
     host.is_some_and(|host| identity_grammar::is_loopback_host(host.host()))
 }

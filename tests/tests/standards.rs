@@ -44,25 +44,38 @@ fn holding<'a>(code: &'a [(String, String)], words: &[&str]) -> Vec<(&'a str, &'
     hits.map(|(file, line)| (file.as_str(), line.trim())).collect()
 }
 
-/// A client must not look into access tokens. Base64 only writes a Basic header. What callers bring is another matter: the folder
-/// that verifies it knows no credential and no platform.
+/// A client must not look into access tokens. Base64 writes Basic headers, assertions and the random texts of a login, and reads the
+/// client's own key. What callers bring is another matter: the folder that verifies it knows no credential and no platform.
 #[test]
 fn std_9068_01_no_code_decodes_an_outbound_token() -> Result<(), Anything> {
     let (inbound, code): (Vec<_>, Vec<_>) =
         code()?.into_iter().partition(|(file, _)| file.starts_with("identity-client/src/inbound/"));
     assert!(inbound.len() > 1_000, "{} lines", inbound.len());
     assert_eq!(holding(&inbound, &["credential::", "platform::", "client::", "cache::"]), []);
-    let home = |file: &str| file == "identity-client/src/agentbase/iam.rs";
+    // A client that shows a key writes a JWT and reads PEM; it reads nothing that a platform issued.
+    let key = "identity-client/src/idaas/key.rs";
+    let homes = ["basic.rs", "idaas/assertion.rs", "idaas/key.rs", "login/attempt.rs"];
+    let home = |file: &str| homes.iter().any(|home| file == format!("identity-client/src/{home}"));
     let base64 = holding(&code, &["base64", "url_safe"]);
     assert!(!base64.is_empty() && base64.iter().all(|(file, _)| home(file)), "{base64:?}");
-    assert_eq!(holding(&code, &[".decode(", "decode_slice", "decode_vec"]), []);
+    let decoding = holding(&code, &[".decode(", "decode_slice", "decode_vec"]);
+    assert!(decoding.len() == 1 && decoding[0].0 == key && decoding[0].1.contains("text.as_bytes()"), "{decoding:?}");
     let parts = holding(&code, &["jsonwebtoken", "jwt", "split('.')", "split(\".\")"]);
-    // Names on AgentKit's wire: an action that a user's token is passed on to, and a field of the inbound configuration.
-    let names = ["\"getworkloadaccesstokenforjwt\"", "rename = \"jwtauthconfig\""];
+    // Names on the wires of AgentKit and Agent Identity: actions and fields that a user's token is passed on in, a field of the
+    // inbound configuration, and an error code.
+    let names = [
+        "\"getworkloadaccesstokenforjwt\"",
+        "rename = \"jwtauthconfig\"",
+        "rename = \"userjwt\"",
+        "\"invalidparameter.jsonwebtoken\"",
+    ];
+    let homes = ["identity-client/src/agentkit/", "identity-client/src/agent_identity/"];
     let of_wire = |line: &str| names.iter().any(|name| line.contains(name) && !line.replace(name, "").contains("jwt"));
     let parts: Vec<_> = parts
         .into_iter()
-        .filter(|(file, line)| !(file.starts_with("identity-client/src/agentkit/") && of_wire(line)))
+        .filter(|(file, line)| !(homes.iter().any(|home| file.starts_with(home)) && of_wire(line)))
+        // IDaaS signs JWTs on request, which are passed on as they are; and assertions are JWTs that the client signs.
+        .filter(|(file, line)| !file.starts_with("identity-client/src/idaas/") || line.contains("split"))
         .collect();
     assert_eq!(parts, []);
     Ok(())
@@ -71,11 +84,29 @@ fn std_9068_01_no_code_decodes_an_outbound_token() -> Result<(), Anything> {
 #[test]
 fn std_9700_01_no_password_and_no_implicit_grant_can_be_asked_for() -> Result<(), Anything> {
     let code = code()?;
-    let grants = holding(&code, &["grant_type"]);
-    assert!(grants.len() == 1 && grants[0].1.contains("grant_type=client_credentials"), "{grants:?}");
-    // The authorization request is the platform's; the client looks at its URL and makes none.
+    let grants = holding(&code, &["grant_type", "granttype"]);
+    let allowed = [
+        "grant_type=client_credentials",
+        "(\"grant_type\", client_credentials)",
+        "\"grant_type\", token_exchange)",
+        "\"granttype\", token_exchange)",
+        "grant_type=authorization_code",
+        "grant_type=refresh_token",
+    ];
+    assert!(
+        !grants.is_empty() && grants.iter().all(|(_, line)| allowed.iter().any(|grant| line.contains(grant))),
+        "{grants:?}"
+    );
+    // The authorization request of a consent is the platform's; the client looks at its URL and makes none. That of a login asks
+    // for a code, and parameters of the application cannot change that.
     let responses = holding(&code, &["response_type"]);
-    assert!(responses.iter().all(|(file, _)| file.ends_with("/authorization_url.rs")), "{responses:?}");
+    let of_login = |file: &str, line: &str| match file.strip_prefix("identity-client/src/login/") {
+        Some("party.rs") => line == ".append_pair(\"response_type\", \"code\")",
+        Some("builder.rs") => line == "\"response_type\",",
+        _ => false,
+    };
+    let fine = |file: &str, line: &str| file.ends_with("/authorization_url.rs") || of_login(file, line);
+    assert!(responses.iter().all(|(file, line)| fine(file, line)), "{responses:?}");
     assert_eq!(holding(&code, &["\"password\"", "implicit", "ropc"]), []);
     for flow in ["PASSWORD", "IMPLICIT", "password", "token"] {
         assert!(identity_grammar::parse_flow(flow).is_err(), "{flow}");

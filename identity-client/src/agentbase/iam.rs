@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::{
     FutureExt as _,
@@ -22,10 +21,11 @@ use zeroize::Zeroizing;
 
 use super::{config::ServiceAccount, refusal::Refusal};
 use crate::{
+    basic::basic,
     clock::{Clock, Moment},
     error::{Error, ErrorKind},
     transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
-    wire::object,
+    wire::{object, seconds},
 };
 
 /// For a token whose lifetime IAM does not tell, as the vendor's own CLI assumes. The true one is documented nowhere.
@@ -224,7 +224,7 @@ impl Iam {
 
     async fn fetch(&self) -> Result<IamToken, Failed> {
         let asked_at = self.clock.now();
-        let basic = self.basic()?;
+        let basic = basic(&self.account.id, &self.account.secret)?;
         let prepare = || {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, basic.clone());
@@ -245,16 +245,6 @@ impl Iam {
             return Err(Failed::Refused(refusal.with_retry_after(answer.retry_after())));
         }
         Ok(read_token(&answer.body, asked_at)?)
-    }
-
-    /// RFC 7617, neither half percent-encoded: that is how the vendor's own client sends it.
-    fn basic(&self) -> Result<HeaderValue, Error> {
-        let pair = Zeroizing::new(format!("{}:{}", self.account.id, self.account.secret.expose_secret()));
-        let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
-        let mut value = HeaderValue::try_from(text.as_str())
-            .map_err(|_| Error::invalid("the client credentials cannot stand in a header"))?;
-        value.set_sensitive(true);
-        Ok(value)
     }
 
     fn refused(&self, refusal: &Refusal) -> Error {
@@ -364,16 +354,6 @@ fn read_token(body: &[u8], asked_at: Moment) -> Result<IamToken, Error> {
     header.set_sensitive(true);
     let life = answer.expires_in.or(answer.expires_in_v1).as_ref().and_then(seconds).unwrap_or(ASSUMED_LIFE);
     Ok(IamToken { secret, header, asked_at, life: life.min(LONGEST_LIFE) })
-}
-
-/// A number, or digits in a string; nothing for zero, less, or anything else.
-fn seconds(value: &Value) -> Option<Duration> {
-    let seconds = match value {
-        Value::Number(number) => number.as_f64()?,
-        Value::String(text) => u32::try_from(text.trim().parse::<u64>().ok()?).unwrap_or(u32::MAX).into(),
-        _ => return None,
-    };
-    (seconds >= 1.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFE))
 }
 
 #[cfg(test)]

@@ -114,19 +114,17 @@ impl GrantAnswer {
     fn issued(&mut self, credential: CredentialKind) -> Result<Option<Issued>, Error> {
         let secret = match credential {
             CredentialKind::ApiKey => self.apikey.take(),
-            CredentialKind::AccessToken => self.access_token.take(),
+            _ => self.access_token.take(),
         };
         let Some(secret) = secret.filter(|secret| !secret.expose_secret().trim().is_empty()) else { return Ok(None) };
-        match credential {
-            CredentialKind::ApiKey => Ok(Some(Issued::api_key(secret))),
-            CredentialKind::AccessToken => {
-                // RFC 6749 section 7.1: a token of a type that the client does not understand must not be used.
-                if self.token_type.as_ref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-                    return Err(Error::protocol("AgentBase answered with an access token that is not of type Bearer"));
-                }
-                Ok(Some(Issued::access_token(secret)))
-            }
+        if credential == CredentialKind::ApiKey {
+            return Ok(Some(Issued::api_key(secret)));
         }
+        // RFC 6749 section 7.1: a token of a type that the client does not understand must not be used.
+        if self.token_type.as_ref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            return Err(Error::protocol("AgentBase answered with an access token that is not of type Bearer"));
+        }
+        Ok(Some(Issued::access_token(secret)))
     }
 }
 
@@ -157,7 +155,7 @@ impl AgentBase {
                 "get the user's API key",
                 self.credential_url(delegated_api_key_providers::COLLECTION, grant.provider, &["api-key"])?,
             ),
-            CredentialKind::AccessToken => (
+            _ => (
                 "get the user's access token",
                 self.credential_url(oauth2_providers::COLLECTION, grant.provider, &["tokens", "3lo"])?,
             ),
@@ -257,11 +255,12 @@ impl Platform for AgentBase {
             // There is no operation that completes a consent, so nothing can check who gave it.
             session_binding: false,
             force_authentication: true,
-            consent_completion: false,
+            ..Capabilities::none()
         }
     }
 
     fn check(&self, request: &CredentialRequest) -> Result<(), Error> {
+        self.capabilities().check(request, NAME)?;
         check_name(request.provider().as_str(), "provider name")?;
         if request.credential() == CredentialKind::AccessToken && request.scopes().is_empty() {
             return Err(Error::invalid(
@@ -294,7 +293,7 @@ impl Platform for AgentBase {
         let Some(user) = request.user() else {
             return match request.credential() {
                 CredentialKind::ApiKey => self.static_key(request.provider()).await,
-                CredentialKind::AccessToken => self.machine_token(request).await,
+                _ => self.machine_token(request).await,
             }
             .map(Acquired::Ready);
         };
@@ -370,7 +369,7 @@ fn check_consent(request: &CredentialRequest) -> Result<(), Error> {
     return_url(options.return_url.as_deref())?;
     let (max_state, takes_parameters) = match request.credential() {
         CredentialKind::ApiKey => (MAX_STATE_OF_KEY, false),
-        CredentialKind::AccessToken => (MAX_STATE_OF_TOKEN, true),
+        _ => (MAX_STATE_OF_TOKEN, true),
     };
     if let Some(state) = &options.custom_state {
         check_length(state, "custom state", 1, max_state)?;

@@ -57,6 +57,20 @@ pub struct OAuth2Provider {
     pub updated_at: Option<SystemTime>,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Names<'a> {
+    names: &'a [&'a str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool_name: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Found {
+    oauth2_credential_providers: Vec<OAuth2Provider>,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct Wire {
@@ -289,6 +303,22 @@ impl OAuth2Providers {
     pub async fn get(&self, name: &str) -> Result<OAuth2Provider, Error> {
         let body = self.named(name)?;
         self.caller.send(Call::new("get the OAuth 2.0 provider", "GetOauth2CredentialProvider", &body)?).await
+    }
+
+    /// Those of these names that there are, in the platform's order: `BatchGetOauth2CredentialProviders`. As in a list, what the
+    /// provider is configured with may be missing.
+    ///
+    /// # Errors
+    /// See [`Management`](super::Management).
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn get_many(&self, names: &[&str]) -> Result<Vec<OAuth2Provider>, Error> {
+        names.iter().try_for_each(|name| check_name(name, WHAT))?;
+        let body = Names { names, pool_name: self.pool.as_deref() };
+        let call = Call::new("get the OAuth 2.0 providers", "BatchGetOauth2CredentialProviders", &body)?;
+        let found: Found = self.caller.send(call).await?;
+        Ok(found.oauth2_credential_providers)
     }
 
     /// Replaces the configuration of a provider: `UpdateOauth2CredentialProvider`.

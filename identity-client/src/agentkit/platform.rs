@@ -13,7 +13,7 @@ use super::{
     envelope,
     preflight::{self, Expected},
     sessions::{Artefact, IdentifiedBy, Session},
-    trouble::{self, Trouble},
+    trouble::Trouble,
     workload::WorkloadToken,
 };
 use crate::{
@@ -380,17 +380,18 @@ impl Platform for AgentKit {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             static_api_keys: true,
-            delegated_api_keys: false,
             machine_tokens: true,
             user_tokens: true,
             // It takes the application's word for who came back.
             session_binding: false,
             force_authentication: true,
             consent_completion: true,
+            ..Capabilities::none()
         }
     }
 
     fn check(&self, request: &CredentialRequest) -> Result<(), Error> {
+        self.capabilities().check(request, NAME)?;
         if request.flow() == Flow::MachineToMachine {
             return Ok(());
         }
@@ -419,7 +420,7 @@ impl Platform for AgentKit {
                     key.map(Issued::api_key)
                         .ok_or_else(|| Error::protocol("Agent Identity answered without an API key"))
                 }
-                CredentialKind::AccessToken => self.machine_token(request).await,
+                _ => self.machine_token(request).await,
             }
             .map(Acquired::Ready);
         };
@@ -490,8 +491,9 @@ impl Platform for AgentKit {
         }
     }
 
-    fn advice(&self, _: &PendingAuthorization) -> Option<String> {
-        Some(trouble::advice(self.settings.callback.as_deref()))
+    fn timed_out(&self, pending: &PendingAuthorization, waited: Duration) -> Option<Error> {
+        let (provider, callback) = (pending.provider().as_str().to_owned(), self.settings.callback.clone());
+        Some(Trouble::ConsentTimeout { waited, provider, callback }.into())
     }
 }
 

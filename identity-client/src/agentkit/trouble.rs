@@ -287,7 +287,7 @@ impl Trouble {
 }
 
 /// The usual causes of a consent that never came, with their check.
-pub(crate) fn advice(callback: Option<&str>) -> String {
+fn advice(callback: Option<&str>) -> String {
     let callback = callback.unwrap_or("the vault's callback");
     format!(
         "If the user did agree: the outside provider may remember the consent (revoke it there, then try again); the provider's record may have been changed (secret, callback); a browser that was shown \"redirect_uri error\" needs {callback} in the app's security settings there, and one that was shown \"state mismatch\" got an altered URL; a Feishu app must be published with its permissions granted"

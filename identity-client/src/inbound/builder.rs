@@ -298,6 +298,12 @@ impl TokenVerifierBuilder {
         self
     }
 
+    #[cfg(feature = "login")]
+    pub(crate) fn with_shared_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Builds it. Nothing is sent; the keys are fetched at the first token.
     ///
     /// # Errors
@@ -441,7 +447,7 @@ impl TokenVerifierBuilder {
 }
 
 /// A slash at the end of the issuer is left out here (OpenID Connect Discovery 1.0 section 4.1), and only here.
-fn discovery_url(issuer: &str) -> String {
+pub(crate) fn discovery_url(issuer: &str) -> String {
     format!("{}{WELL_KNOWN}", issuer.strip_suffix('/').unwrap_or(issuer))
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, header::ACCEPT};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::{Host, Url};
 
 use super::{algorithm::Algorithm, json, jwk::KeySet};
@@ -65,15 +65,8 @@ impl Issuer {
     }
 
     async fn discover(&self, begun: Moment) -> Result<Url, Error> {
-        let answer = self.get("discover_issuer", self.document.url(), begun).await?;
+        let document = fetch_metadata(&self.transport, &self.name, &self.document, begun).await?;
         let broken = |what: &str| Error::protocol(format!("the issuer's discovery document {what}"));
-        let document = json::object(&answer.body).map_err(|_| broken("is no JSON object, or has a member twice"))?;
-        // RFC 8414 section 3.3: identical, so neither case nor a slash at the end is forgiven.
-        if document.get("issuer").and_then(Value::as_str) != Some(&*self.name) {
-            return Err(Error::new(ErrorKind::ConfigurationBroken, "the discovery document is of another issuer").with_hint(
-                "give the issuer exactly as the document's `issuer` has it, a slash at the end included, if it can be trusted",
-            ));
-        }
         let url = document.get("jwks_uri").and_then(Value::as_str).ok_or_else(|| broken("has no `jwks_uri`"))?;
         let url = Url::parse(url).map_err(|_| broken("has a `jwks_uri` that is no URL"))?;
         if !may_be_fetched(&url, self.document.url()) {
@@ -85,37 +78,56 @@ impl Issuer {
     }
 
     async fn keys(&self, url: &Url, begun: Moment) -> Result<KeySet, Error> {
-        let answer = self.get("fetch_issuer_keys", url, begun).await?;
+        let answer = get(&self.transport, "fetch_issuer_keys", url, begun).await?;
         KeySet::parse(&answer.body, &self.allowed)
     }
+}
 
-    async fn get(&self, operation: &'static str, url: &Url, begun: Moment) -> Result<Answer, Error> {
-        let prepare = || {
-            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
-            Ok(Outgoing { method: Method::GET, url: url.clone(), headers, body: None })
-        };
-        let answer = self.transport.send(operation, Repeat::Safely, begun, prepare).await?;
-        if answer.is_success() {
-            return Ok(answer);
-        }
-        let status = answer.status;
-        let (kind, hint) = match status {
-            429 => (ErrorKind::RateLimited, "the issuer asks for fewer requests; wait"),
-            500.. => (ErrorKind::Unavailable, "the issuer cannot serve now; try again later"),
-            300..=399 => (ErrorKind::Protocol, "redirects are not followed; give the issuer's own URL"),
-            _ => (ErrorKind::Protocol, "check the issuer's URL"),
-        };
-        let host = url.host_str().unwrap_or_default();
-        Err(Error::new(kind, format!("{host} did not give what was asked for ({operation})"))
-            .with_status(status)
-            .with_retry_after(answer.retry_after())
-            .with_hint(hint))
+/// The discovery document of this issuer, which it must name.
+pub(crate) async fn fetch_metadata(
+    transport: &Transport,
+    issuer: &str,
+    document: &Endpoint,
+    begun: Moment,
+) -> Result<Map<String, Value>, Error> {
+    let answer = get(transport, "discover_issuer", document.url(), begun).await?;
+    let document = json::object(&answer.body)
+        .map_err(|_| Error::protocol("the issuer's discovery document is no JSON object, or has a member twice"))?;
+    // RFC 8414 section 3.3: identical, so neither case nor a slash at the end is forgiven.
+    if document.get("issuer").and_then(Value::as_str) != Some(issuer) {
+        return Err(Error::new(ErrorKind::ConfigurationBroken, "the discovery document is of another issuer").with_hint(
+            "give the issuer exactly as the document's `issuer` has it, a slash at the end included, if it can be trusted",
+        ));
     }
+    Ok(document)
+}
+
+async fn get(transport: &Transport, operation: &'static str, url: &Url, begun: Moment) -> Result<Answer, Error> {
+    let prepare = || {
+        let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
+        Ok(Outgoing { method: Method::GET, url: url.clone(), headers, body: None })
+    };
+    let answer = transport.send(operation, Repeat::Safely, begun, prepare).await?;
+    if answer.is_success() {
+        return Ok(answer);
+    }
+    let status = answer.status;
+    let (kind, hint) = match status {
+        429 => (ErrorKind::RateLimited, "the issuer asks for fewer requests; wait"),
+        500.. => (ErrorKind::Unavailable, "the issuer cannot serve now; try again later"),
+        300..=399 => (ErrorKind::Protocol, "redirects are not followed; give the issuer's own URL"),
+        _ => (ErrorKind::Protocol, "check the issuer's URL"),
+    };
+    let host = url.host_str().unwrap_or_default();
+    Err(Error::new(kind, format!("{host} did not give what was asked for ({operation})"))
+        .with_status(status)
+        .with_retry_after(answer.retry_after())
+        .with_hint(hint))
 }
 
 /// A document decides what is fetched, so it must not make this process ask inside its own network: on another origin it takes
 /// https and a host name.
-fn may_be_fetched(url: &Url, document: &Url) -> bool {
+pub(crate) fn may_be_fetched(url: &Url, document: &Url) -> bool {
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return false;
     }

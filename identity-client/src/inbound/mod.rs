@@ -52,6 +52,13 @@ mod several;
 mod vectors;
 mod verifier;
 
+#[cfg(feature = "login")]
+pub(crate) use {
+    builder::discovery_url,
+    issuer::{fetch_metadata, may_be_fetched},
+    json::object,
+};
+
 pub use algorithm::Algorithm;
 pub use builder::TokenVerifierBuilder;
 pub use claims::VerifiedClaims;

@@ -74,7 +74,12 @@ async fn w19_the_wait_is_sixty_seconds_unless_told_otherwise_and_its_end_says_wh
     let request = client.access_token("feishu").for_user(&alice()).on_auth_url(|_: PendingAuthorization| ());
     let error = request.with_timeout(Duration::from_secs(2)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AuthorizationTimedOut);
-    assert!(error.to_string().contains("within 2 seconds"), "{error}");
+    // The words of the platform's tutorial, with the window that was really waited.
+    let words = "OAuth2 auth polling timed out after 2 seconds. User may not have completed authorization.";
+    assert!(error.to_string().starts_with(words), "{error}");
+    let Some(Trouble::ConsentTimeout { provider, waited, .. }) = Trouble::of(&error) else { panic!("{error}") };
+    assert_eq!((provider.as_str(), *waited), ("feishu", Duration::from_secs(2)));
+    assert!(error.is_retryable() && error.pending().is_some(), "the wait can go on");
     for cause in ["redirect_uri error", "state mismatch", "remember the consent", "published"] {
         assert!(error.hint().unwrap().contains(cause), "{cause}: {error}");
     }

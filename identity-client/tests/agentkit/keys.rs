@@ -182,6 +182,28 @@ async fn w11_the_file_s_own_role_is_assumed_if_it_has_no_session_token() {
 }
 
 #[tokio::test]
+async fn wl_03_an_iam_file_that_cannot_be_used_is_named_and_never_quoted() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("credential");
+    let server = vault().await;
+    for content in [
+        r#"{"access_key_id":"AKFILE","secret_access_key":"hunter2"#,
+        r#"{"secret_access_key":"hunter2"}"#,
+        r#"{"access_key_id":"AKFILE","secret_access_key":["hunter2"]}"#,
+        r#"{"access_key_id":"AKFILE","secret_access_key":"hunter2\n"}"#,
+        r#"["hunter2"]"#,
+    ] {
+        fs::write(&file, content).unwrap();
+        let agentkit = of_environment(&server, &[]).with_iam_file(&file).build().unwrap();
+        let error = ask(&agentkit).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigurationBroken, "{content}");
+        assert!(error.to_string().contains("the runtime's IAM file") && error.hint().is_some(), "{error}");
+        assert!(!format!("{error} {error:?} {agentkit:?}").contains("hunter2"), "{error}");
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
 async fn a_session_token_that_is_over_is_renewed_once() {
     let mut refusals = 1;
     let mut number = 0;

@@ -65,6 +65,13 @@ async fn everything(client: &IdentityClient, fake: &Fake, clock: &HandClock, cap
     captured.debug(&Acquired::Ready(token));
     captured.debug(&client.access_token("crm").with_scopes(["read"]).source().unwrap());
     captured.debug(&client.access_token("crm").for_user(&alice));
+    let credentials = client.sts_credentials().for_user(&alice).with_policy("{\"secret.policy\":1}").await.unwrap();
+    captured.debug(&credentials);
+    captured.debug(&client.sts_credentials().with_policy("{\"secret.policy\":1}"));
+    captured.error(&Error::credential_rejected(&credentials));
+    let workload = client.workload_token().for_agent().await.unwrap();
+    captured.debug(&workload);
+    captured.error(&Error::credential_rejected(&workload));
     fake.then(Script::NeedsConsent);
     let calendar = || {
         let request = client.access_token("google").with_scopes(["calendar"]).with_context(context.clone());

@@ -193,7 +193,14 @@ fn secret(
 
 fn issue(kind: CredentialKind, secret: String, lifetime: Option<Duration>) -> Issued {
     let secret = SecretString::from(secret);
-    let issued = if kind == CredentialKind::ApiKey { Issued::api_key(secret) } else { Issued::access_token(secret) };
+    let issued = match kind {
+        CredentialKind::ApiKey => Issued::api_key(secret),
+        CredentialKind::StsCredentials => {
+            Issued::sts_credentials("secret.of-an-id", secret, SecretString::from("secret.of-a-security-token"))
+        }
+        CredentialKind::WorkloadToken => Issued::workload_token(secret),
+        _ => Issued::access_token(secret),
+    };
     issued.with_lifetime(lifetime)
 }
 
@@ -204,6 +211,8 @@ impl Platform for Fake {
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::none();
+        capabilities.sts_credentials = true;
+        capabilities.workload_tokens = true;
         capabilities.force_authentication = self.0.can_force.load(Ordering::SeqCst);
         capabilities
     }

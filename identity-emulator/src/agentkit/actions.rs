@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::header::CACHE_CONTROL;
-use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+use http::{HeaderName, StatusCode};
 use serde_json::{Value, json};
 
-use super::access::Caller;
 use super::error::ApiError;
-use super::signature::{Credential, Received, verify};
+use super::signature::{Caller, Credential, verify};
 use super::{REGION, api_keys, body, consent, inbound, outbound, permission, pool_clients, providers, sts};
 use super::{user_pools, workloads};
+use crate::canonical::Received;
 use crate::core::Core;
 use crate::random;
 
@@ -110,29 +108,22 @@ pub(super) struct Call<'a> {
 
 pub(super) type Answer = Result<Value, ApiError>;
 
-pub(super) async fn serve(
-    State(core): State<Arc<Core>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let wanted = Wanted::read(uri.query().unwrap_or_default());
-    let received = Received { method: &method, uri: &uri, headers: &headers, body: &body };
+pub(crate) async fn serve(core: &Arc<Core>, received: Received<'_>) -> Response {
+    let wanted = Wanted::read(received.uri.query().unwrap_or_default());
     let service = if wanted.is_sts() { STS.0 } else { ID.0 };
     let (region, service, answer) = if wanted.action == "AssumeRoleWithOIDC" {
         // Anonymous: the token in the body is the credential.
-        (REGION, service, Box::pin(sts::assume_role_with_oidc(&core, received)).await)
+        (REGION, service, Box::pin(sts::assume_role_with_oidc(core, received)).await)
     } else {
-        match Credential::read(&headers) {
+        match Credential::read(received.headers) {
             Err(error) => (REGION, service, Err(error)),
             Ok(credential) => {
-                let answer = Box::pin(answer(&core, &wanted, &credential, received)).await;
+                let answer = Box::pin(answer(core, &wanted, &credential, received)).await;
                 (credential.region, credential.service, answer)
             }
         }
     };
-    enveloped(&core, &wanted, region, service, answer)
+    enveloped(core, &wanted, region, service, answer)
 }
 
 fn enveloped(core: &Core, wanted: &Wanted, region: &str, service: &str, answer: Answer) -> Response {

@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use super::signature::Received;
 use super::workloads::DEFAULT_POOL;
 use super::{NAME_RULE, is_name};
+use crate::canonical::Received;
 
 /// The members of the JSON object that was sent.
 pub(super) fn members(received: Received<'_>) -> Result<Map<String, Value>, ApiError> {

@@ -8,42 +8,8 @@ use super::error::ApiError;
 use super::{issuer, signer};
 use crate::core::Core;
 use crate::random;
+use crate::user::{User, person};
 use crate::vault::{Grant, pooled_name};
-
-/// Between the name of a user and the pool that vouches for it. No name that a caller gives has it, so that nobody who is
-/// only named meets somebody who was verified.
-const VOUCHED: char = '\u{1f}';
-
-/// The name of a user without what tells whom it was told by.
-pub(crate) fn person(user: &str) -> &str {
-    user.split(VOUCHED).next().unwrap_or_default()
-}
-
-/// A user, as the vault tells users apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct User(String);
-
-impl User {
-    /// On the caller's word.
-    pub(super) fn named(id: String) -> Result<Self, ApiError> {
-        if id.is_empty() || id.len() > 1024 || id.chars().any(char::is_control) {
-            return Err(ApiError::invalid("UserId must have 1 to 1024 bytes and no control character"));
-        }
-        Ok(Self(id))
-    }
-
-    fn vouched(sub: &str, pool: &str) -> Self {
-        Self(format!("{sub}{VOUCHED}{pool}"))
-    }
-
-    pub(super) fn key(&self) -> &str {
-        &self.0
-    }
-
-    fn pool(&self) -> Option<&str> {
-        self.0.split_once(VOUCHED).map(|(_, pool)| pool)
-    }
-}
 
 /// Whom a workload access token stands for.
 #[derive(Clone, Debug)]
@@ -88,7 +54,7 @@ pub(super) async fn issue(
         Some(user) => {
             claims["sub"] = person(user.key()).into();
             claims["act"] = json!({ "sub": bearer.workload });
-            if let Some(pool) = user.pool() {
+            if let Some(pool) = user.voucher() {
                 claims["user_pool"] = pool.into();
             }
         }
@@ -129,7 +95,7 @@ pub(super) async fn bearer(core: &Core, token: &str) -> Result<Bearer, ApiError>
             Some(actor) => {
                 let user = match text(&claims, "user_pool") {
                     Some(pool) => User::vouched(sub, pool),
-                    None => User(sub.to_owned()),
+                    None => User::named(sub.to_owned())?,
                 };
                 (actor?.to_owned(), Some(user))
             }

@@ -34,6 +34,13 @@ pub(super) fn of_user_pool(core: &Core, id: &str) -> String {
     format!("{}/userpool/{id}", core.origin)
 }
 
+/// The issuer of the user pool with this name.
+pub(crate) fn user_pool_issuer(core: &Core, name: &str) -> Option<String> {
+    let state = core.vault.read();
+    let pool = state.pooled.user_pools.values().find(|pool| pool.name == name)?;
+    Some(of_user_pool(core, &pool.id))
+}
+
 /// The id in the issuer of a workload pool.
 pub(super) fn workload_pool_of<'a>(core: &Core, issuer: &'a str) -> Option<&'a str> {
     issuer.strip_prefix(&core.origin)?.strip_prefix("/workloadpool/")

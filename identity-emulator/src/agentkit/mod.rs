@@ -2,7 +2,6 @@
 //!
 //! Written from the contract of the platform, independently of the client: no wire type is shared.
 
-mod access;
 mod actions;
 mod api_keys;
 mod body;
@@ -25,19 +24,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::get;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
-pub(crate) use self::access::Access;
-pub(crate) use self::actions::operation;
+pub(crate) use self::actions::{operation, serve};
 use self::error::ApiError;
-pub(crate) use self::identity_token::person;
+pub(crate) use self::issuer::user_pool_issuer;
 pub(crate) use self::jwt::Signer;
 pub(crate) use self::providers::FEISHU;
 pub(crate) use self::workloads::{DEFAULT_POOL, pool as new_pool};
+use crate::access::Access;
 use crate::core::{Core, ServiceAccount};
+pub(crate) use crate::naming::{NAME_RULE, is_name};
 use crate::provider::BuiltInProvider;
 use crate::vault::State;
 
@@ -45,12 +45,14 @@ use crate::vault::State;
 pub(crate) const REGION: &str = "cn-beijing";
 /// The account in the names of its objects.
 const ACCOUNT: &str = "2100000000";
+/// With what keys and tokens of role sessions begin.
+pub(crate) const SESSION_PREFIXES: (&str, &str) = ("AKTP", "STS");
 /// Where the OAuth2 callback of the vault is.
 pub(crate) const CALLBACK_PATH: &str = "/api/v1/oauth2callback";
 
 /// What the dialect keeps beside the vault.
 pub(crate) struct Platform {
-    pub(crate) access: Access,
+    pub(crate) access: Access<String>,
     signer: OnceCell<Arc<Signer>>,
     /// The login of each client of a user pool, by client id.
     logins: Mutex<HashMap<String, BuiltInProvider>>,
@@ -65,7 +67,6 @@ impl Platform {
 /// Everything that AgentKit serves.
 pub(crate) fn router(core: &Arc<Core>) -> Router {
     Router::new()
-        .route("/", post(actions::serve))
         .route(CALLBACK_PATH, get(consent::callback))
         .nest("/workloadpool/{pool}", issuer::workload_pool())
         .nest("/userpool/{pool}", issuer::user_pool())
@@ -92,14 +93,6 @@ pub(crate) fn prepare(state: &mut State, now: Timestamp) {
         state.pooled.roles.push(role);
     }
 }
-
-/// What names may look like; the platform's own rule is not documented.
-pub(crate) fn is_name(name: &str) -> bool {
-    (1..=128).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-}
-
-pub(crate) const NAME_RULE: &str = "must have 1 to 128 characters, each a letter, a digit, -, _ or .";
 
 /// A random access key id and its secret.
 pub(crate) fn new_account() -> ServiceAccount {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use url::Url;
 
 use super::actions::{Answer, Call};
 use super::body::{self, required};
@@ -14,29 +13,23 @@ use super::error::ApiError;
 use super::identity_token::{self, Bearer};
 use super::providers::effective_redirect;
 use crate::audit::AuditOutcome;
-use crate::clock;
+use crate::consent::{Asked, open, session_id, session_uri};
 use crate::core::Core;
 use crate::oauth::is_scope_token;
-use crate::random;
 use crate::returning::is_safe;
 use crate::tokens;
-use crate::vault::{Asks, Grant, PooledProvider, Session, SessionStatus, SettingOut, StoredToken};
+use crate::trouble::Trouble;
+use crate::user::person;
+use crate::vault::{Asks, Grant, PooledProvider, Session, SessionStatus};
 
 const M2M: &str = "M2M";
-const SESSION_URI: &str = "urn:ietf:params:oauth:request_uri:";
 
-/// A session as the API names it.
-pub(super) fn session_uri(id: &str) -> String {
-    format!("{SESSION_URI}{id}")
-}
-
-pub(super) fn session_id(uri: &str) -> Result<String, ApiError> {
-    let id = uri.strip_prefix(SESSION_URI).filter(|id| random::is_uuid(id));
-    id.map(str::to_ascii_lowercase).ok_or_else(|| ApiError::not_found("session not found"))
+pub(super) fn known_session(uri: &str) -> Result<String, ApiError> {
+    session_id(uri).ok_or_else(|| ApiError::not_found("session not found"))
 }
 
 fn audited(core: &Core, operation: &'static str, bearer: &Bearer, provider: &str, outcome: AuditOutcome) {
-    let user = bearer.user.as_ref().map(|user| identity_token::person(user.key()).to_owned());
+    let user = bearer.user.as_ref().map(|user| person(user.key()).to_owned());
     let grant = Grant { identity: bearer.identity(), provider_id: provider.to_owned(), user: String::new() };
     core.audit(operation, &grant, user.as_deref(), outcome);
 }
@@ -126,9 +119,9 @@ async fn answer(core: &Arc<Core>, bearer: &Bearer, provider: &PooledProvider, re
         (wanted, None) => wanted == Some(M2M),
     };
     if machine {
-        let registration = core.registration(&provider.provider).ok_or(crate::trouble::Trouble::Unusable)?;
+        let registration = core.registration(&provider.provider).ok_or(Trouble::Unusable)?;
         let granted = core.engine.client_credentials(&registration, &scopes).await?;
-        return Ok((AuditOutcome::Released, released(core, &tokens::stored(core, granted))));
+        return Ok((AuditOutcome::Released, tokens::released(core, &tokens::stored(core, granted))));
     }
     let grant = bearer.grant(&provider.provider.id).ok_or_else(|| {
         ApiError::invalid("IdentityToken names no user; USER_FEDERATION needs a workload access token for a user")
@@ -144,7 +137,7 @@ async fn for_user(
     scopes: BTreeSet<String>,
     request: TokenRequest,
 ) -> Outcome {
-    let asked = Asked::read(core, bearer, provider, scopes, &request)?;
+    let asked = asked(core, bearer, provider, scopes, &request)?;
     if request.force_authentication {
         let grant = grant.clone();
         let change = core.vault.change(move |state| {
@@ -155,43 +148,32 @@ async fn for_user(
     } else if let Some(found) = found(core, provider, &grant, &asked, request.session_uri.as_deref()).await? {
         return Ok(found);
     }
-    let session = open(core, provider, grant, asked).await?;
+    core.allow_own_callback(&core.registration(&provider.provider).ok_or(Trouble::Unusable)?)?;
+    let session = open(core, &provider.provider, grant, asked).await?;
     Ok((AuditOutcome::ConsentAsked, pending(&session)?))
 }
 
-/// What a consent is asked for.
-struct Asked {
+fn asked(
+    core: &Core,
+    bearer: &Bearer,
+    provider: &PooledProvider,
     scopes: BTreeSet<String>,
-    parameters: BTreeMap<String, String>,
-    redirect: Url,
-    /// Empty when nobody has to confirm the consent.
-    return_url: String,
-    custom_state: Option<String>,
-}
-
-impl Asked {
-    fn read(
-        core: &Core,
-        bearer: &Bearer,
-        provider: &PooledProvider,
-        scopes: BTreeSet<String>,
-        request: &TokenRequest,
-    ) -> Result<Self, ApiError> {
-        let redirect = request.redirect_url.as_deref().or(provider.redirect_url.as_deref());
-        let redirect = effective_redirect(core, redirect).parse();
-        let redirect = redirect.map_err(|_| ApiError::invalid("RedirectUrl must be an absolute URL"))?;
-        let return_url = request.resource_oauth2_return_url.clone().unwrap_or_default();
-        if !return_url.is_empty() {
-            let state = core.vault.read();
-            let allowed = &state.workload(&bearer.pool, &bearer.workload)?.identity.return_urls;
-            if !allowed.contains(&return_url) || !is_safe(&return_url) {
-                let message = "ResourceOauth2ReturnUrl is not among the workload's AllowedResourceOauth2ReturnUrls";
-                return Err(ApiError::invalid(message));
-            }
+    request: &TokenRequest,
+) -> Result<Asked, ApiError> {
+    let redirect = request.redirect_url.as_deref().or(provider.redirect_url.as_deref());
+    let redirect = effective_redirect(core, redirect).parse();
+    let redirect = redirect.map_err(|_| ApiError::invalid("RedirectUrl must be an absolute URL"))?;
+    let return_url = request.resource_oauth2_return_url.clone().unwrap_or_default();
+    if !return_url.is_empty() {
+        let state = core.vault.read();
+        let allowed = &state.workload(&bearer.pool, &bearer.workload)?.identity.return_urls;
+        if !allowed.contains(&return_url) || !is_safe(&return_url) {
+            let message = "ResourceOauth2ReturnUrl is not among the workload's AllowedResourceOauth2ReturnUrls";
+            return Err(ApiError::invalid(message));
         }
-        let parameters = request.custom_parameters.as_ref().map(entries).unwrap_or_default();
-        Ok(Self { scopes, parameters, redirect, return_url, custom_state: request.custom_state.clone() })
     }
+    let parameters = request.custom_parameters.as_ref().map(entries).unwrap_or_default();
+    Ok(Asked { scopes, parameters, redirect, return_url, custom_state: request.custom_state.clone() })
 }
 
 /// The pairs of `{"Entries":[{"Key","Value"}]}`. The vendor's client writes the names small and, as it polls, wraps the whole into
@@ -218,7 +200,7 @@ async fn found(
     named: Option<&str>,
 ) -> Result<Option<(AuditOutcome, Value)>, ApiError> {
     let begun = if let Some(uri) = named {
-        Some(Arc::clone(core.vault.read().session(&session_id(uri)?, grant)?))
+        Some(Arc::clone(core.vault.read().session(&known_session(uri)?, grant)?))
     } else {
         core.human.settle(core, grant).await;
         None
@@ -231,7 +213,7 @@ async fn found(
     if begun.is_none()
         && let Some(token) = current().await?
     {
-        return Ok(Some((AuditOutcome::Released, released(core, &token))));
+        return Ok(Some((AuditOutcome::Released, tokens::released(core, &token))));
     }
     let same = |session: &Session| {
         session.return_url == asked.return_url
@@ -246,55 +228,15 @@ async fn found(
         SessionStatus::Open => Ok(Some((AuditOutcome::Pending, pending(&session)?))),
         SessionStatus::Completed => {
             let token = current().await?;
-            Ok(token.map(|token| (AuditOutcome::Released, released(core, &token))))
+            Ok(token.map(|token| (AuditOutcome::Released, tokens::released(core, &token))))
         }
         SessionStatus::Failed => Ok(None),
     }
 }
 
-/// Opens a session, in the vault before anybody hears of it.
-async fn open(
-    core: &Arc<Core>,
-    provider: &PooledProvider,
-    grant: Grant,
-    asked: Asked,
-) -> Result<Arc<Session>, ApiError> {
-    let registration = core.registration(&provider.provider).ok_or(crate::trouble::Trouble::Unusable)?;
-    core.allow_own_callback(&registration)?;
-    let scopes: Vec<String> = asked.scopes.iter().cloned().collect();
-    let start = core.engine.begin_authorization(&registration, &asked.redirect, &scopes, &asked.parameters)?;
-    let now = core.clock.now();
-    let setting_out = SettingOut { url: String::from(start.url).into(), callback: asked.redirect.into() };
-    let session = Session {
-        id: random::uuid(),
-        grant,
-        return_url: asked.return_url,
-        custom_state: asked.custom_state,
-        state: Some(start.state),
-        asks: Asks::Consent { scopes: asked.scopes, parameters: asked.parameters, verifier: Some(start.verifier) },
-        setting_out: Some(setting_out),
-        held: None,
-        status: SessionStatus::Open,
-        created_at: now,
-        expires_at: clock::add(now, core.session_lifetime),
-    };
-    let session = core.vault.change(move |state| Ok::<_, ApiError>(state.open_session(session))).await?;
-    core.human.opened(core, &session);
-    Ok(session)
-}
-
 fn pending(session: &Session) -> Result<Value, ApiError> {
     let start = session.setting_out.as_ref().ok_or_else(|| ApiError::not_found("session not found"))?;
     Ok(json!({ "AuthorizationUrl": start.url.expose_secret(), "SessionUri": session_uri(&session.id) }))
-}
-
-fn released(core: &Core, token: &StoredToken) -> Value {
-    let mut answer = json!({ "AccessToken": token.access_token.expose_secret() });
-    if let Some(end) = token.expires_at {
-        let left = end.duration_since(core.clock.now()).as_secs().max(0);
-        answer["ExpiresIn"] = left.into();
-    }
-    answer
 }
 
 #[cfg(test)]

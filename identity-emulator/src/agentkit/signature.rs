@@ -1,14 +1,14 @@
 //! Who sent a request: contract section 2, over exactly what was received.
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::hmac;
 use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, StatusCode};
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use secrecy::ExposeSecret as _;
 
-use super::access::{Access, Caller, Unknown};
 use super::error::ApiError;
+use crate::access::{Access, Unknown};
+use crate::canonical::{Plus, Received, canonical_query, hex, only, sha256};
 use crate::random;
 
 const ALGORITHM: &str = "HMAC-SHA256";
@@ -16,19 +16,16 @@ const ALGORITHM: &str = "HMAC-SHA256";
 const WINDOW: SignedDuration = SignedDuration::from_mins(15);
 /// What every signature covers: the documented minimum.
 const MINIMUM: [&str; 3] = ["host", "x-content-sha256", "x-date"];
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 const X_DATE: HeaderName = HeaderName::from_static("x-date");
 const X_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-content-sha256");
 const X_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
 
-/// What was received.
-#[derive(Clone, Copy)]
-pub(super) struct Received<'a> {
-    pub(super) method: &'a Method,
-    pub(super) uri: &'a Uri,
-    pub(super) headers: &'a HeaderMap,
-    pub(super) body: &'a [u8],
+/// Who signed a request.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// The name of the role whose session signed; `None` for the account itself.
+    pub(super) role: Option<String>,
 }
 
 /// The `Authorization` header, taken apart.
@@ -47,13 +44,6 @@ fn unauthorized(code: &'static str, message: &'static str) -> ApiError {
 
 fn malformed(code: &'static str, message: &'static str) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, code, message)
-}
-
-/// The one value of this header.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?;
-    if values.next().is_some() { None } else { first.to_str().ok().map(str::trim) }
 }
 
 impl<'a> Credential<'a> {
@@ -91,7 +81,7 @@ impl<'a> Credential<'a> {
 
 /// Whose the request is; every other one is refused.
 pub(super) fn verify(
-    access: &Access,
+    access: &Access<String>,
     credential: &Credential<'_>,
     received: Received<'_>,
     now: Timestamp,
@@ -106,22 +96,24 @@ pub(super) fn verify(
         let message = "Sign host, x-content-sha256, x-date and, if it is sent, x-security-token";
         return Err(unauthorized("SignatureDoesNotMatch", message));
     }
-    let (caller, secret) = access.caller(credential.access_key, token, now).map_err(|unknown| match unknown {
+    let (role, secret) = access.caller(credential.access_key, token, now).map_err(|unknown| match unknown {
         Unknown::Key => unauthorized("InvalidAccessKey", "The access key does not exist"),
-        Unknown::Session => unauthorized("InvalidSecretToken", "The session token is missing, wrong or has expired"),
+        Unknown::Session | Unknown::Expired => {
+            unauthorized("InvalidSecretToken", "The session token is missing, wrong or has expired")
+        }
     })?;
     let mismatch = || unauthorized("SignatureDoesNotMatch", "The signature does not match what was received");
-    let body_hash = hex(digest::digest(&digest::SHA256, received.body).as_ref());
+    let body_hash = sha256(received.body);
     if only(received.headers, &X_CONTENT_SHA256) != Some(body_hash.as_str()) {
         return Err(mismatch());
     }
     let canonical = canonical(&credential.signed, received, &body_hash).ok_or_else(mismatch)?;
     let scope = format!("{}/{}/{}/request", credential.date, credential.region, credential.service);
-    let canonical_hash = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
+    let canonical_hash = sha256(canonical.as_bytes());
     let to_sign = format!("{ALGORITHM}\n{date}\n{scope}\n{canonical_hash}");
     let key = signing_key(secret.expose_secret(), credential);
     let expected = hex(sign(key.as_ref(), to_sign.as_bytes()).as_ref());
-    if random::same_secret(&expected, credential.signature) { Ok(caller) } else { Err(mismatch()) }
+    if random::same_secret(&expected, credential.signature) { Ok(Caller { role }) } else { Err(mismatch()) }
 }
 
 fn check_time(date: &str, day: &str, now: Timestamp) -> Result<(), ApiError> {
@@ -148,7 +140,7 @@ fn canonical(signed: &[&str], received: Received<'_>, body_hash: &str) -> Option
         lines.push_str(value);
         lines.push('\n');
     }
-    let query = canonical_query(received.uri.query().unwrap_or_default())?;
+    let query = canonical_query(received.uri.query().unwrap_or_default(), Plus::Itself)?;
     let (method, path) = (received.method, received.uri.path());
     Some(format!("{method}\n{path}\n{query}\n{lines}\n{}\n{body_hash}", signed.join(";")))
 }
@@ -159,21 +151,6 @@ fn header_value<'a>(received: Received<'a>, name: &str) -> Option<&'a str> {
     }
     let host = only(received.headers, &HOST).or_else(|| received.uri.authority().map(http::uri::Authority::as_str))?;
     Some(host.strip_suffix(":80").or_else(|| host.strip_suffix(":443")).unwrap_or(host))
-}
-
-fn canonical_query(query: &str) -> Option<String> {
-    let mut pairs = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        pairs.push((encoded(name)?, encoded(value)?));
-    }
-    pairs.sort();
-    Some(pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&"))
-}
-
-fn encoded(part: &str) -> Option<String> {
-    let decoded = percent_decode_str(part).decode_utf8().ok()?;
-    Some(utf8_percent_encode(&decoded, KEPT).to_string())
 }
 
 fn sign(key: &[u8], message: &[u8]) -> hmac::Tag {
@@ -188,19 +165,9 @@ fn signing_key(secret: &str, credential: &Credential<'_>) -> hmac::Tag {
     key
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderValue, Method, Uri};
     use secrecy::SecretString;
 
     use super::*;
@@ -210,11 +177,11 @@ mod tests {
     const TOKEN: &str = "STSSYNTHETICSESSIONTOKENEXAMPLE==";
     const BODY: &[u8] = br#"{"UserId":"user-0001"}"#;
 
-    fn access() -> Access {
+    fn access() -> Access<String> {
         let secret = SecretString::from("U1lOVEhFVElDLXNlY3JldC1rZXktZXhhbXBsZQ==");
         let access = Access::new(ServiceAccount { id: KEY.to_owned(), secret: secret.clone() });
         let end = now().checked_add(SignedDuration::from_hours(1)).unwrap();
-        access.admit(KEY, secret, TOKEN, "SyntheticRole", end, now());
+        access.admit(KEY, secret, TOKEN, "SyntheticRole".to_owned(), end, now());
         access
     }
 
@@ -254,12 +221,6 @@ mod tests {
         let mut headers = headers("content-type;host;x-content-sha256;x-date;x-security-token", signature);
         headers.insert(X_SECURITY_TOKEN, HeaderValue::from_static(TOKEN));
         assert_eq!(verdict(&headers).unwrap().role.as_deref(), Some("SyntheticRole"));
-    }
-
-    #[test]
-    fn the_query_is_canonical_however_it_was_written() {
-        let expected = "A=%2A&a=%E4%B8%AD&b%20c=x%2Fy%2Bz%3D~";
-        assert_eq!(canonical_query("b%20c=x/y%2Bz=%7e&a=%e4%b8%ad&A=*").as_deref(), Some(expected));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::actions::{Answer, Call};
 use super::error::ApiError;
-use super::signature::Received;
 use super::{ACCOUNT, identity_token, role_name};
+use crate::canonical::Received;
 use crate::clock;
 use crate::core::Core;
 use crate::random;
@@ -68,7 +68,7 @@ fn session(core: &Core, form: &HashMap<String, String>) -> Answer {
     let role = role_name(&trn).filter(|_| may).ok_or_else(no_permission)?;
     let now = core.clock.now();
     let end = clock::add(now, Duration::from_secs(seconds));
-    let issued = core.agentkit.access.issue(role, end, now);
+    let issued = core.agentkit.access.issue(super::SESSION_PREFIXES, role.to_owned(), end, now);
     Ok(json!({
         "Credentials": {
             "AccessKeyId": issued.access_key,

@@ -9,11 +9,12 @@ use serde_json::{Map, Value, json};
 use super::actions::{Answer, Call};
 use super::body::{self, Named, Page, moment, required};
 use super::error::ApiError;
-use super::identity_token::{self, Bearer, User};
+use super::identity_token::{self, Bearer};
 use super::{ACCOUNT, is_name, issuer};
 use crate::core::Core;
 use crate::random;
 use crate::returning::is_safe;
+use crate::user::User;
 use crate::vault::{Identity, Workload, WorkloadPool};
 
 /// The pool that everybody has.
@@ -47,7 +48,8 @@ pub(super) async fn token(call: &Call<'_>, members: Map<String, Value>) -> Answe
 
 pub(super) async fn token_for_user(call: &Call<'_>, members: Map<String, Value>) -> Answer {
     let mut request: TokenRequest = body::read(members)?;
-    let user = User::named(required(request.user_id.take(), "UserId")?)?;
+    let user = User::named(required(request.user_id.take(), "UserId")?);
+    let user = user.ok_or_else(|| ApiError::invalid(format!("UserId {}", User::RULE)))?;
     issue(call, &request, Some(user), LONGEST).await
 }
 

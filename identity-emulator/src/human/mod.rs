@@ -13,10 +13,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 
 use crate::agentbase;
-use crate::agentkit::{CALLBACK_PATH, person};
 use crate::core::Core;
 use crate::error::EmulatorError;
 use crate::random;
+use crate::user::person;
 use crate::vault::{Asks, Grant, Session, SessionStatus};
 
 /// Marks the requests of the scripted person, which are no client's.
@@ -219,7 +219,7 @@ async fn act(core: &Arc<Core>, session_id: &str, approve: bool) -> Result<(), &'
                 return Err("only consent at the built-in provider can be scripted");
             }
             let (start, callback) = match &session.setting_out {
-                Some(start) => (start.url.expose_secret().to_owned(), format!("{}{CALLBACK_PATH}", core.origin)),
+                Some(start) => (start.url.expose_secret().to_owned(), start.callback.clone()),
                 None => (
                     format!("{}/oauth2/authorize?sessionId={session_id}", core.identity_url()),
                     format!("{}/oauth2/callback/", core.identity_url()),

@@ -126,7 +126,7 @@ async fn open(
         custom_state: None,
         state: Some(start.state),
         asks: Asks::Consent { scopes, parameters, verifier: Some(start.verifier) },
-        setting_out: Some(SettingOut { url: String::from(start.url).into(), callback }),
+        setting_out: Some(SettingOut { url: String::from(start.url).into(), callback, followed: false }),
         held: None,
         status: SessionStatus::Open,
         created_at: now,

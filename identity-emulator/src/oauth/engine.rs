@@ -21,6 +21,9 @@ struct Limits {
     body: usize,
 }
 
+/// RFC 8693 section 2.1.
+pub(crate) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
 const LIMITS: Limits = Limits { connect: Duration::from_secs(5), total: Duration::from_secs(15), body: 256 * 1024 };
 
 /// Runs OAuth2 grants against outside providers. Cheap to make and to clone; the machine's TLS roots are loaded when the
@@ -69,6 +72,28 @@ impl OAuthEngine {
         let scope = scope::joined(scopes)?;
         let body = form(&[("grant_type", "client_credentials")], scope.as_deref());
         self.ask(registration, body, scope, &[]).await
+    }
+
+    /// Exchanges the token with which a user came for one on their behalf (RFC 8693).
+    ///
+    /// # Errors
+    /// Any [`OAuthFailure`].
+    pub(crate) async fn on_behalf_of(
+        &self,
+        registration: &ProviderRegistration,
+        subject_token: &SecretString,
+        audience: Option<&str>,
+        scopes: &[String],
+    ) -> Result<TokenGrant, OAuthFailure> {
+        let scope = scope::joined(scopes)?;
+        let mut pairs = vec![
+            ("grant_type", TOKEN_EXCHANGE),
+            ("subject_token", subject_token.expose_secret()),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+        ];
+        pairs.extend(audience.map(|audience| ("audience", audience)));
+        let body = form(&pairs, scope.as_deref());
+        self.ask(registration, body, scope, &[subject_token]).await
     }
 
     /// Begins the authorization code grant with PKCE S256 and a fresh state. Sends nothing.

@@ -20,6 +20,7 @@ pub use failure::OAuthFailure;
 pub use grant::TokenGrant;
 pub use registration::ProviderRegistration;
 
+pub(crate) use engine::TOKEN_EXCHANGE;
 #[cfg(test)]
 pub(crate) use engine::client_for_tests;
 pub(crate) use pkce::{challenge_of, random_token};

@@ -7,6 +7,7 @@ mod pooled;
 mod sections;
 mod shown;
 mod table;
+mod vaulted;
 
 use std::sync::Arc;
 
@@ -40,6 +41,11 @@ async fn show(State(core): State<Arc<Core>>) -> Response {
         .join(&idaas::applications(&vault))
         .join(&idaas::keys(&vault))
         .join(&idaas::providers(&vault))
+        .join(&vaulted::agents(&vault))
+        .join(&vaulted::issuers(&vault))
+        .join(&vaulted::keys(&vault))
+        .join(&vaulted::providers(&core, &vault))
+        .join(&vaulted::buckets(&core, &vault))
         .join(&sections::sessions(&vault, now))
         .join(&sections::audit(&core, &vault))
         .join(&sections::requests(&core));

@@ -5,7 +5,7 @@ use super::shown;
 use super::table::{Section, cell, code, newest};
 use crate::core::Core;
 use crate::html::Markup;
-use crate::vault::State;
+use crate::vault::{OAuthProvider, State};
 
 pub(super) fn workloads(vault: &State) -> Markup {
     let section = Section {
@@ -50,23 +50,27 @@ pub(super) fn providers(core: &Core, vault: &State) -> Markup {
     };
     let (items, total) = newest(vault.pooled.providers.values(), |item| item.provider.created_at);
     let rows = items.iter().map(|item| {
-        let urls = core.registration(&item.provider).map_or_else(Markup::default, |known| {
-            listed(&[
-                ("consent", shown::url(known.authorization_url.as_str())),
-                ("tokens", shown::url(known.token_url.as_str())),
-            ])
-        });
         vec![
             code(&item.provider.name),
             code(&item.pool),
             cell(item.flow.as_deref().unwrap_or("as asked")),
             code(shown::line(&item.scopes.join(" "))),
             code(shown::line(&item.provider.client_id)),
-            urls,
+            endpoints(core, &item.provider),
             shown::moment(item.provider.created_at),
         ]
     });
     section.render(NEWEST, &rows.collect::<Vec<_>>(), total)
+}
+
+/// Where a provider's client is registered.
+pub(super) fn endpoints(core: &Core, provider: &OAuthProvider) -> Markup {
+    core.registration(provider).map_or_else(Markup::default, |known| {
+        listed(&[
+            ("consent", shown::url(known.authorization_url.as_str())),
+            ("tokens", shown::url(known.token_url.as_str())),
+        ])
+    })
 }
 
 pub(super) fn user_pools(vault: &State) -> Markup {

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use super::shown;
 use super::table::{MOST, Section, cell, code, newest};
 use crate::agentbase::callback_url;
-use crate::agentkit::person;
 use crate::audit::AuditOutcome;
 use crate::core::Core;
 use crate::html::Markup;
 use crate::operation::TOKEN_PATH;
+use crate::user::person;
 use crate::vault::{Asks, Session, SessionStatus, State};
 
 pub(super) const NEWEST: &str = "newest first";
@@ -30,6 +30,8 @@ pub(super) fn endpoints(core: &Core) -> Markup {
         ("IDaaS: issuer", core.idaas.issuer.as_str()),
         ("IDaaS: developer API", core.origin.as_str()),
         ("IDaaS: client id", core.idaas.client.0.as_str()),
+        ("Agent Identity: endpoint", core.origin.as_str()),
+        ("Agent Identity: access key", core.agent_identity.access.account.id.as_str()),
         ("Imitation of Feishu: client id", core.feishu_client.client_id.as_str()),
         ("Imitation of Feishu: consent", core.feishu_client.authorization_url.as_str()),
         ("Built-in provider: client id", &built_in.client_id),
@@ -231,7 +233,8 @@ fn provider_names(vault: &State) -> BTreeMap<&str, &str> {
     let keys = vault.user_key_providers.values().map(|item| (item.id.as_str(), item.name.as_str()));
     let oauth = vault.oauth_providers.values().map(|item| (item.id.as_str(), item.name.as_str()));
     let pooled = vault.pooled.providers.values().map(|item| (item.provider.id.as_str(), item.provider.name.as_str()));
-    keys.chain(oauth).chain(pooled).collect()
+    let vaulted = vault.vaulted.providers.values().map(|item| (item.provider.id.as_str(), item.provider.name.as_str()));
+    keys.chain(oauth).chain(pooled).chain(vaulted).collect()
 }
 
 fn named<'a>(names: &BTreeMap<&str, &'a str>, provider: &'a str) -> &'a str {

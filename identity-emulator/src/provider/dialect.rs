@@ -82,6 +82,35 @@ impl BuiltInProvider {
         signer.sign(&claims).ok_or(OAuthFailure::Unequipped("the token could not be signed"))
     }
 
+    /// Whom the token of an exchange names; only a user pool knows its own tokens again.
+    pub(super) fn subject_of(&self, token: &str) -> Option<String> {
+        let Dialect::UserPool(signer) = &self.dialect else { return None };
+        let claims = signer.claims(token)?;
+        let is_ours = claims.get("iss").and_then(Value::as_str) == Some(self.issuer());
+        let holds = claims.get("exp").and_then(Value::as_i64).is_some_and(|end| self.now().as_second() < end);
+        let subject = claims.get("sub").and_then(Value::as_str).filter(|_| is_ours && holds)?;
+        Some(subject.to_owned())
+    }
+
+    /// As [`mint`](Self::mint), for what is exchanged: for this audience, and with the client as the one who acts.
+    pub(super) fn mint_exchanged(
+        &self,
+        info: &TokenInfo,
+        audience: Option<&str>,
+    ) -> Result<SecretString, OAuthFailure> {
+        let failed = OAuthFailure::Unequipped("the token could not be signed");
+        let Dialect::UserPool(signer) = &self.dialect else { return Err(failed) };
+        let mut claims = self.claims(info.subject.as_deref(), info.expires_at.as_second());
+        claims["client_id"] = (*self.client_id).into();
+        claims["act"] = json!({ "sub": &*self.client_id });
+        claims["jti"] = crate::random::uuid().into();
+        claims["scope"] = info.scopes.join(" ").into();
+        if let Some(audience) = audience {
+            claims["aud"] = audience.into();
+        }
+        signer.sign(&claims).ok_or(failed)
+    }
+
     /// The ID token that goes with what was issued, if one does.
     pub(super) fn id_token(&self, issued: &Issued) -> Option<SecretString> {
         let Dialect::UserPool(signer) = &self.dialect else { return None };

@@ -153,13 +153,15 @@ impl Store {
         Ok(code)
     }
 
-    pub(super) fn client_credentials(
+    /// A token without a way to renew it: for the client itself, or for a user whose token was exchanged.
+    pub(super) fn issue_once(
         &mut self,
+        subject: Option<String>,
         scopes: Vec<String>,
         (lifetime, mint): (Duration, Mint<'_>),
         now: Timestamp,
     ) -> Result<Issued, Refusal> {
-        let info = TokenInfo { subject: None, scopes: scopes.clone(), expires_at: later(now, lifetime) };
+        let info = TokenInfo { subject, scopes: scopes.clone(), expires_at: later(now, lifetime) };
         let access_token = self.issue_access(None, info, mint, now)?;
         Ok(Issued { access_token, refresh_token: None, scopes, subject: None, nonce: None })
     }

@@ -16,6 +16,7 @@ use super::BuiltInProvider;
 use super::client::{self, ClientRefusal};
 use super::parameters::{Parameters, Repeated, scopes_of};
 use super::store::{Issued, Mint, Refusal};
+use crate::oauth::TOKEN_EXCHANGE;
 
 /// An error answer of RFC 6749 section 5.2.
 struct TokenError {
@@ -98,7 +99,15 @@ fn grant(provider: &BuiltInProvider, headers: &HeaderMap, body: &[u8]) -> Result
     let mint = |info: &super::TokenInfo| provider.mint(info);
     let (lifetime, now) = ((provider.token_lifetime, &mint as Mint<'_>), provider.now());
     let issued = match form.get("grant_type")? {
-        Some("client_credentials") => provider.store().client_credentials(scopes, lifetime, now),
+        Some("client_credentials") => provider.store().issue_once(None, scopes, lifetime, now),
+        Some(TOKEN_EXCHANGE) => {
+            let subject = form.get("subject_token")?.ok_or_else(TokenError::missing)?;
+            let unknown = || TokenError::new("invalid_grant", "the subject token is none of ours, or has expired");
+            let subject = provider.subject_of(subject).ok_or_else(unknown)?;
+            let audience = form.get("audience")?;
+            let mint = |info: &super::TokenInfo| provider.mint_exchanged(info, audience);
+            provider.store().issue_once(Some(subject), scopes, (lifetime.0, &mint), now)
+        }
         Some("authorization_code") => {
             let code = form.get("code")?.ok_or_else(TokenError::missing)?;
             let redirect_uri = form.get("redirect_uri")?.ok_or_else(TokenError::missing)?;

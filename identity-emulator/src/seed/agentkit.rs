@@ -72,27 +72,8 @@ struct ClientSeed {
     callback_urls: Vec<String>,
 }
 
-pub(super) fn texts(node: &mut Node, key: &str) -> Result<Vec<String>, SeedError> {
-    let Some(value) = node.take(key) else { return Ok(Vec::new()) };
-    serde_json::from_value(value)
-        .map_err(|_| SeedError::new(format_args!("{}.{key}", node.place), "must be a list of strings"))
-}
-
-/// A name by the rule of this platform.
-fn name(node: &mut Node, key: &str) -> Result<String, SeedError> {
-    let name = node.required(key)?;
-    if crate::agentkit::is_name(&name) {
-        return Ok(name);
-    }
-    Err(SeedError::new(format_args!("{}.{key}", node.place), crate::agentkit::NAME_RULE))
-}
-
 fn pool(node: &mut Node) -> Result<String, SeedError> {
-    match node.text("pool")? {
-        None => Ok(DEFAULT_POOL.to_owned()),
-        Some(pool) if crate::agentkit::is_name(&pool) => Ok(pool),
-        Some(_) => Err(SeedError::new(format_args!("{}.pool", node.place), crate::agentkit::NAME_RULE)),
-    }
+    Ok(node.plain_name_or("pool")?.unwrap_or_else(|| DEFAULT_POOL.to_owned()))
 }
 
 impl AgentKitSeed {
@@ -102,7 +83,7 @@ impl AgentKitSeed {
             (Some(id), Some(secret)) => Some(ServiceAccount { id, secret: secret.into() }),
             _ => return Err(SeedError::new(&node.place, "access_key and secret_key go together")),
         };
-        let roles = texts(&mut node, "roles")?;
+        let roles = node.texts("roles")?;
         if !roles.iter().all(|role| role_name(role).is_some()) {
             let rule = "must be names like trn:iam::2100000000:role/RuntimeRole";
             return Err(SeedError::new(format_args!("{}.roles", node.place), rule));
@@ -161,8 +142,8 @@ fn ensure_pool(state: &mut State, name: &str, now: Timestamp) {
 
 impl WorkloadSeed {
     fn read(node: &mut Node) -> Result<Self, SeedError> {
-        let return_urls = texts(node, "allowed_return_urls")?;
-        Ok(Self { pool: pool(node)?, name: name(node, "name")?, return_urls })
+        let return_urls = node.texts("allowed_return_urls")?;
+        Ok(Self { pool: pool(node)?, name: node.plain_name("name")?, return_urls })
     }
 
     fn record(self, now: Timestamp) -> Workload {
@@ -190,7 +171,7 @@ impl KeySeed {
         if key.is_empty() {
             return Err(SeedError::new(format_args!("{}.apikey", node.place), "must have at least 1 character"));
         }
-        Ok(Self { pool: pool(node)?, name: name(node, "name")?, key: key.into(), placement })
+        Ok(Self { pool: pool(node)?, name: node.plain_name("name")?, key: key.into(), placement })
     }
 
     fn record(self, now: Timestamp) -> PooledKey {
@@ -222,7 +203,7 @@ impl ProviderSeed {
                 return Err(SeedError::new(&node.place, rule));
             }
         };
-        Ok(Self { pool: pool(node)?, name: name(node, "name")?, flow, scopes: texts(node, "scopes")?, client })
+        Ok(Self { pool: pool(node)?, name: node.plain_name("name")?, flow, scopes: node.texts("scopes")?, client })
     }
 
     fn record(self, own: &OwnClients, now: Timestamp) -> PooledProvider {
@@ -259,7 +240,7 @@ impl ProviderSeed {
 
 impl UserPoolSeed {
     fn read(node: &mut Node) -> Result<Self, SeedError> {
-        Ok(Self { name: name(node, "name")?, clients: node.list("clients", ClientSeed::read)? })
+        Ok(Self { name: node.plain_name("name")?, clients: node.list("clients", ClientSeed::read)? })
     }
 
     fn apply(self, state: &mut State, now: Timestamp) -> Result<(), SeedError> {
@@ -277,10 +258,10 @@ impl UserPoolSeed {
 
 impl ClientSeed {
     fn read(node: &mut Node) -> Result<Self, SeedError> {
-        let callback_urls = texts(node, "callback_urls")?;
+        let callback_urls = node.texts("callback_urls")?;
         let id = node.text("client_id")?.unwrap_or_else(random::uuid);
         let secret = node.text("client_secret")?.map_or_else(random::secret, SecretString::from);
-        Ok(Self { name: name(node, "name")?, id, secret, callback_urls })
+        Ok(Self { name: node.plain_name("name")?, id, secret, callback_urls })
     }
 
     fn record(self, pool: String, now: Timestamp) -> PoolClient {

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::agentkit::texts;
 use super::node::Node;
 use super::{OwnClients, SeedError, tolerate};
 use crate::idaas::{is_public_key, is_user};
@@ -87,7 +86,7 @@ impl IdaasSeed {
             applications: node.list("applications", ApplicationSeed::read)?,
             keys: node.list("api_keys", KeySeed::read)?,
             providers: node.list("oauth2_providers", ProviderSeed::read)?,
-            jwt_providers: node.list("jwt_providers", |item| Ok((identifier(item)?, texts(item, "issuers")?)))?,
+            jwt_providers: node.list("jwt_providers", |item| Ok((identifier(item)?, item.texts("issuers")?)))?,
         };
         node.finish()?;
         Ok(seed)
@@ -121,7 +120,7 @@ impl ApplicationSeed {
     fn read(node: &mut Node) -> Result<Self, SeedError> {
         let client_id = node.required("client_id")?;
         let secrets = [secret(node, "client_secret")?, secret(node, "other_client_secret")?];
-        let public_keys = texts(node, "public_keys")?;
+        let public_keys = node.texts("public_keys")?;
         if public_keys.len() > 10 || !public_keys.iter().all(|pem| is_public_key(pem)) {
             let rule = "must be at most 10 public keys in PEM (BEGIN PUBLIC KEY)";
             return Err(SeedError::new(format_args!("{}.public_keys", node.place), rule));
@@ -207,7 +206,7 @@ impl ProviderSeed {
             }
             Some(_) => return Err(SeedError::new(format_args!("{}.builtin", node.place), "must be true, or left out")),
         };
-        Ok(Self { identifier: identifier(node)?, machine, scopes: texts(node, "scopes")?, client })
+        Ok(Self { identifier: identifier(node)?, machine, scopes: node.texts("scopes")?, client })
     }
 
     fn record(self, own: &OwnClients, now: Timestamp) -> TokenProvider {

@@ -1,5 +1,6 @@
 //! What an emulator starts with.
 
+mod agent_identity;
 mod agentkit;
 mod idaas;
 mod node;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
 
+use self::agent_identity::AgentIdentitySeed;
 use self::agentkit::AgentKitSeed;
 use self::idaas::IdaasSeed;
 use self::node::Node;
@@ -65,6 +67,16 @@ const LARGEST: u64 = 1024 * 1024;
 ///     {"identifier": "llm_api_key", "apikey": "synthetic-key-of-alice", "exclusive_user": "alice"}],
 ///   "oauth2_providers": [{"identifier": "calendar", "builtin": true, "flow": "user_federation", "scopes": ["read"]}],
 ///   "jwt_providers": [{"identifier": "internal", "issuers": ["https://issuer.example.com"]}]
+/// },
+/// "agent_identity": {
+///   "access_key_id": "LTAIexample",
+///   "access_key_secret": "its-secret",
+///   "identity_providers": [{"name": "users", "discovery_url": "https://idp.example.com/.well-known/openid-configuration", "allowed_audience": ["app"]}],
+///   "workload_identities": [{"name": "my-agent", "role": "AgentRole", "identity_provider": "users",
+///     "allowed_return_urls": ["http://127.0.0.1:8090/callback"], "session_binding": true}],
+///   "api_key_providers": [{"name": "weather-key", "apikey": "synthetic-key"}],
+///   "oauth2_providers": [{"name": "calendar", "builtin": true, "flow": "USER_FEDERATION"}],
+///   "buckets": ["agent-data"]
 /// }}
 /// ```
 ///
@@ -76,6 +88,8 @@ const LARGEST: u64 = 1024 * 1024;
 /// that is none of these is an error that names it. Names follow the platform's rule (AgentBase: 3–50 letters, digits, `_`, `-`).
 /// What of AgentKit names no `pool` goes to `default`; in a permission `*` stands for anything, and a `namespace` that is left out for every one.
 ///
+/// What of Agent Identity names no `vault` goes to `default`.
+///
 /// What the data directory holds already is left as it is: a seed adds what is missing.
 #[derive(Clone, Debug, Default)]
 pub struct Seed {
@@ -86,6 +100,7 @@ pub struct Seed {
     oauth: Vec<OAuthSeed>,
     agentkit: AgentKitSeed,
     idaas: IdaasSeed,
+    agent_identity: AgentIdentitySeed,
 }
 
 /// Our own providers' clients.
@@ -158,8 +173,12 @@ impl Seed {
             Some(value) => IdaasSeed::read(Node::new("idaas".to_owned(), value)?)?,
             None => IdaasSeed::default(),
         };
+        let agent_identity = match root.take("agent_identity") {
+            Some(value) => AgentIdentitySeed::read(Node::new("agent_identity".to_owned(), value)?)?,
+            None => AgentIdentitySeed::default(),
+        };
         root.finish()?;
-        Ok(Self { agentkit, idaas, ..seed })
+        Ok(Self { agentkit, idaas, agent_identity, ..seed })
     }
 
     fn read(mut node: Node) -> Result<Self, SeedError> {
@@ -185,6 +204,7 @@ impl Seed {
             oauth: node.list("oauth2_providers", OAuthSeed::read)?,
             agentkit: AgentKitSeed::default(),
             idaas: IdaasSeed::default(),
+            agent_identity: AgentIdentitySeed::default(),
         };
         node.finish()?;
         Ok(seed)
@@ -192,6 +212,10 @@ impl Seed {
 
     pub(crate) fn account(&self) -> Option<ServiceAccount> {
         self.account.clone()
+    }
+
+    pub(crate) fn agent_identity_key(&self) -> Option<ServiceAccount> {
+        self.agent_identity.account()
     }
 
     pub(crate) fn access_key(&self) -> Option<ServiceAccount> {
@@ -223,7 +247,8 @@ impl Seed {
             tolerate("agentbase.oauth2_providers", created)?;
         }
         self.agentkit.apply(state, own, now)?;
-        self.idaas.apply(state, own, now)
+        self.idaas.apply(state, own, now)?;
+        self.agent_identity.apply(state, own, now)
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::SeedError;
 use crate::agentbase::{NAME_RULE, PROVIDER_URL_RULE, is_name, is_provider_url};
+use crate::naming;
 
 /// An object and where it stands.
 pub(super) struct Node {
@@ -39,6 +40,28 @@ impl Node {
     pub(super) fn name(&mut self) -> Result<String, SeedError> {
         let name = self.required("name")?;
         if is_name(&name) { Ok(name) } else { Err(SeedError::new(format_args!("{}.name", self.place), NAME_RULE)) }
+    }
+
+    /// A name by the rule of platforms that have none of their own, if there is one.
+    pub(super) fn plain_name_or(&mut self, key: &str) -> Result<Option<String>, SeedError> {
+        match self.text(key)? {
+            Some(name) if !naming::is_name(&name) => {
+                Err(SeedError::new(format_args!("{}.{key}", self.place), naming::NAME_RULE))
+            }
+            name => Ok(name),
+        }
+    }
+
+    /// The same, required.
+    pub(super) fn plain_name(&mut self, key: &str) -> Result<String, SeedError> {
+        let name = self.plain_name_or(key)?;
+        name.ok_or_else(|| SeedError::new(format_args!("{}.{key}", self.place), "is required"))
+    }
+
+    pub(super) fn texts(&mut self, key: &str) -> Result<Vec<String>, SeedError> {
+        let Some(value) = self.take(key) else { return Ok(Vec::new()) };
+        serde_json::from_value(value)
+            .map_err(|_| SeedError::new(format_args!("{}.{key}", self.place), "must be a list of strings"))
     }
 
     pub(super) fn url(&mut self, key: &str) -> Result<String, SeedError> {

@@ -9,6 +9,7 @@ mod records;
 mod sealed;
 mod snapshot;
 mod state;
+mod vaulted;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -23,6 +24,9 @@ pub(crate) use records::{
     StoredToken, TokenKey, UserKeyProvider,
 };
 pub(crate) use state::{Refusal, Thing};
+pub(crate) use vaulted::{
+    BoundAgent, CloudPolicy, CloudRole, TokenVault, TrustedIssuer, VaultedKey, VaultedProvider, bound_name,
+};
 
 use self::snapshot::Snapshot;
 

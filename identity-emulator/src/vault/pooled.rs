@@ -197,9 +197,8 @@ impl State {
     pub(crate) fn replace_pooled_provider(&mut self, next: PooledProvider) -> Result<Arc<PooledProvider>, Refusal> {
         let place = pooled_name(&next.pool, &next.provider.name);
         let kept = state::found_mut(&mut self.pooled.providers, &place, Thing::Provider)?;
-        let (before, after) = (&kept.provider, &next.provider);
-        let moved = before.client_id != after.client_id || before.endpoints != after.endpoints;
-        let id = after.id.clone();
+        let moved = kept.provider.is_moved(&next.provider);
+        let id = next.provider.id.clone();
         *kept = next;
         if moved {
             self.forget(|grant| grant.provider_id == id);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::idaas::Idaas;
 use super::pooled::Pooled;
 use super::sealed;
+use super::vaulted::Vaulted;
 
 /// A machine's id and secret, with which a client gets in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,6 +75,13 @@ pub(crate) struct OAuthProvider {
     pub(crate) updated_at: Timestamp,
 }
 
+impl OAuthProvider {
+    /// Whether what was granted at this one means nothing at the other.
+    pub(super) fn is_moved(&self, to: &Self) -> bool {
+        self.client_id != to.client_id || self.endpoints != to.endpoints
+    }
+}
+
 /// Whose: one user's grant to one agent at one provider.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Grant {
@@ -130,6 +138,9 @@ pub(crate) struct SettingOut {
     pub(crate) url: SecretString,
     /// The `redirect_uri` in it.
     pub(crate) callback: String,
+    /// Whether a browser has been sent there, on platforms whose own link works once.
+    #[serde(default)]
+    pub(crate) followed: bool,
 }
 
 /// What a session asks the person for.
@@ -184,6 +195,9 @@ pub(crate) struct State {
     /// What belongs to an instance of IDaaS.
     #[serde(default)]
     pub(crate) idaas: Idaas,
+    /// What belongs to token vaults and roles.
+    #[serde(default)]
+    pub(crate) vaulted: Vaulted,
 }
 
 /// The key that a user entered.

@@ -17,6 +17,14 @@ fn access_token(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     expand(Kind::AccessToken, arguments, item)
 }
 
+fn sts_credentials(arguments: TokenStream, item: &TokenStream) -> TokenStream {
+    expand(Kind::StsCredentials, arguments, item)
+}
+
+fn workload_token(arguments: TokenStream, item: &TokenStream) -> TokenStream {
+    expand(Kind::WorkloadToken, arguments, item)
+}
+
 /// Pretty-prints items that stand in a module.
 fn pretty(tokens: TokenStream) -> String {
     let file: File = syn::parse2(tokens).unwrap();

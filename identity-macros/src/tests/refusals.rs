@@ -2,7 +2,9 @@
 
 use quote::quote;
 
-use super::{access_token, api_key, federated, function, messages, only_message, pretty};
+use super::{
+    access_token, api_key, federated, function, messages, only_message, pretty, sts_credentials, workload_token,
+};
 
 #[test]
 fn recovery_keeps_names_and_types_but_not_the_parameter() {
@@ -311,4 +313,60 @@ fn a_foreign_request_context_is_left_alone() {
     );
     assert!(pretty(api_key(quote!(provider_name = "x", context = a), &given)).contains("with_context"));
     assert!(only_message(api_key(quote!(provider_name = "x"), &given)).contains("`context = b`"));
+}
+
+#[test]
+fn literals_of_a_session_are_checked_with_the_rule_of_the_run_time() {
+    let item = quote!(
+        async fn report(sts_credentials: StsCredentials) -> Result<(), AgentError> {
+            Ok(())
+        }
+    );
+    for (arguments, expected) in [
+        (quote!(session_duration = "14m"), "15 minutes"),
+        (quote!(session_duration = "2h"), "one hour"),
+        (quote!(session_duration = "900"), "a whole number and a unit"),
+        (quote!(session_duration = 900), "has a unit"),
+        (quote!(policy = "{"), "is no JSON (line 1, column 1)"),
+        (quote!(policy = "[]"), "no object"),
+        (quote!(policy = 1), "is a string"),
+        (quote!(role_session_name = "a"), "2 to 64"),
+        (quote!(role_session_name = "a b"), "' '"),
+        (quote!(provider_name = "p"), "STS credentials have none"),
+        (quote!(scopes = ["a"]), "STS credentials have none"),
+        (quote!(timeout = "9s"), "`requires_api_key` and `requires_access_token`"),
+        (quote!(duration_seconds = 900), "`session_duration = \"15m\"`"),
+        (quote!(auth_flow = "ON_BEHALF_OF"), "only an access token"),
+        (quote!(auth_flow = "M2M", user_id = user), "no user is involved"),
+    ] {
+        let message = only_message(sts_credentials(arguments, &item));
+        assert!(message.contains(expected), "{message}");
+    }
+    pretty(sts_credentials(quote!(session_duration = "1h", role_session_name = "agent@1", policy = "{}"), &item));
+}
+
+#[test]
+fn a_workload_token_takes_little_and_an_exchange_asks_nobody() {
+    let item = quote!(
+        async fn call(workload_token: WorkloadToken) -> Result<(), AgentError> {
+            Ok(())
+        }
+    );
+    for arguments in [quote!(policy = "{}"), quote!(session_duration = "15m"), quote!(role_session_name = "ab")] {
+        let message = only_message(workload_token(arguments, &item));
+        assert!(message.contains("a workload token has none"), "{message}");
+    }
+    let exchange = quote!(provider_name = "x", auth_flow = "ON_BEHALF_OF", scopes = ["a"]);
+    for argument in
+        [quote!(on_auth_url = tell), quote!(callback_url = "https://a.example.com/"), quote!(wait = "return")]
+    {
+        let message = only_message(access_token(quote!(#exchange, #argument), &federated()));
+        assert!(message.contains("nobody is asked to agree"), "{message}");
+    }
+    pretty(access_token(quote!(#exchange, audience = "crm", user_id = user), &federated()));
+    let federation = quote!(provider_name = "x", auth_flow = "USER_FEDERATION", scopes = ["a"]);
+    assert!(only_message(access_token(quote!(#federation, audience = "crm"), &federated())).contains("ON_BEHALF_OF"));
+    assert!(only_message(access_token(quote!(#exchange, audience = " "), &federated())).contains("empty"));
+    let key = quote!(provider_name = "x", auth_flow = "ON_BEHALF_OF");
+    assert!(only_message(api_key(key, &function())).contains("only an access token"));
 }

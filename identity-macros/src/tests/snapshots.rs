@@ -2,7 +2,7 @@
 
 use quote::quote;
 
-use super::{access_token, api_key, function, pretty, pretty_method};
+use super::{access_token, api_key, function, pretty, pretty_method, sts_credentials, workload_token};
 
 /// A snapshot without the expression that made it, which is in this file.
 macro_rules! snapshot {
@@ -59,6 +59,46 @@ fn every_argument_of_an_access_token() {
         ),
         &quote!(
             async fn agenda(day: Date, access_token: AccessToken) -> Result<(), AgentError> {
+                Ok(())
+            }
+        ),
+    )));
+}
+
+#[test]
+fn every_argument_of_sts_credentials() {
+    snapshot!(pretty(sts_credentials(
+        quote!(
+            into = keys,
+            session_duration = "15m",
+            policy = r#"{"Version":"1","Statement":[]}"#,
+            role_session_name = name_of(&day),
+            auth_flow = "USER_FEDERATION",
+            user_id = user,
+            client = storage,
+            on_error = refuse
+        ),
+        &quote!(
+            async fn report(day: Date, keys: &StsCredentials) -> Response {
+                Response::new(keys)
+            }
+        ),
+    )));
+}
+
+#[test]
+fn a_workload_token_and_a_token_on_behalf_of_a_user() {
+    snapshot!(pretty(workload_token(
+        quote!(),
+        &quote!(
+            #[requires_access_token(provider_name = "crm", auth_flow = "ON_BEHALF_OF", scopes = ["read"], audience = "crm")]
+            #[requires_sts_credentials(session_duration = LENGTH)]
+            async fn call(
+                context: RequestContext,
+                workload_token: WorkloadToken,
+                access_token: AccessToken,
+                sts_credentials: StsCredentials,
+            ) -> Result<(), AgentError> {
                 Ok(())
             }
         ),

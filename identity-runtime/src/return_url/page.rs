@@ -10,7 +10,7 @@ use http::{
 };
 
 /// What a page says: a heading, and what it means for the visitor.
-pub(crate) struct Text(&'static str, &'static str);
+pub(crate) struct Text(pub(crate) &'static str, pub(crate) &'static str);
 
 pub(crate) const NOT_GOOD: Text = Text(
     "This link is not good",
@@ -38,6 +38,13 @@ const POLICY: &str = "default-src 'none'; style-src 'sha256-Ajc4ezqrx30p5jfPHfTc
 /// A page that says one thing.
 pub(crate) fn plain(status: StatusCode, text: &Text) -> Response {
     html(status, text.0, &escape(text.1))
+}
+
+/// The same, and where to go from here.
+#[cfg(feature = "login")]
+pub(crate) fn with_link(status: StatusCode, text: &Text, place: &str, label: &str) -> Response {
+    let link = format!("{}</p><p><a href=\"{}\">{}</a>", escape(text.1), escape(place), escape(label));
+    html(status, text.0, &link)
 }
 
 /// The end of a consent.

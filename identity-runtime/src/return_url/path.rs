@@ -30,6 +30,11 @@ impl OwnPath {
         Ok(Self(text.to_owned()))
     }
 
+    #[cfg(feature = "login")]
+    pub(crate) fn root() -> Self {
+        Self("/".to_owned())
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

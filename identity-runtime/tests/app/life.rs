@@ -13,7 +13,11 @@ use http::StatusCode;
 use identity_client::RequestContext;
 use identity_runtime::{AgentApp, Reply, TaskRefusal, Tasks};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, sync::Notify, time::Instant};
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, Semaphore},
+    time::Instant,
+};
 
 use crate::{
     limits::{Inside, becomes},
@@ -142,13 +146,13 @@ async fn a_task_that_panics_or_is_dropped_counts_no_longer() -> Result<(), Anyth
 
 #[tokio::test]
 async fn a_shutdown_lets_what_is_under_way_end_and_begins_nothing() -> Result<(), Anything> {
-    let (tasks, gate, inside) = (Tasks::new(), Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let (tasks, gate, inside) = (Tasks::new(), Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let handler = {
         let (gate, inside) = (Arc::clone(&gate), Arc::clone(&inside));
         move |_: Value, _| {
             let (gate, inside) = (Arc::clone(&gate), Inside::of(&inside));
             async move {
-                gate.notified().await;
+                let _open = gate.acquire().await;
                 drop(inside);
                 Ok::<_, Never>("done")
             }
@@ -170,7 +174,7 @@ async fn a_shutdown_lets_what_is_under_way_end_and_begins_nothing() -> Result<()
     tasks.spawn("the last one", task)?;
     app.shutdown.begin();
     assert_eq!(tasks.spawn("too late", async {}).err(), Some(TaskRefusal::ShuttingDown));
-    gate.notify_waiters();
+    gate.add_permits(2);
     assert_eq!(call.await??.json::<String>().await?, "done");
     read_until(&mut idle, "done").await?;
     within(&mut app.server).await???;

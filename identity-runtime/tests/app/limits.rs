@@ -12,7 +12,7 @@ use futures_util::stream;
 use http::StatusCode;
 use identity_runtime::{AgentApp, AppBuildError, Reply, ReturnUrlRouter};
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::Notify, time::Instant};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::Semaphore, time::Instant};
 
 use crate::support::{Anything, error, nothing, read_until, serve, within};
 
@@ -62,13 +62,13 @@ async fn a_body_over_the_limit_is_413_and_one_at_it_is_taken() -> Result<(), Any
 
 #[tokio::test]
 async fn one_invocation_too_many_is_503_with_retry_after() -> Result<(), Anything> {
-    let (inside, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let (inside, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let handler = {
         let (inside, gate) = (Arc::clone(&inside), Arc::clone(&gate));
         move |_: Value, _| {
             let (inside, gate) = (Inside::of(&inside), Arc::clone(&gate));
             async move {
-                gate.notified().await;
+                let _open = gate.acquire().await;
                 drop(inside);
                 Ok::<_, Never>(())
             }
@@ -83,11 +83,10 @@ async fn one_invocation_too_many_is_503_with_retry_after() -> Result<(), Anythin
     assert_eq!((third.status(), &third.headers()["retry-after"]), (StatusCode::SERVICE_UNAVAILABLE, &"2".parse()?));
     assert_eq!(error(&third.json().await?)?.2, "too_many_invocations");
     assert_eq!(app.health().await?["status"], "Healthy", "health is not behind the limit");
-    gate.notify_waiters();
+    gate.add_permits(1);
     for call in [first, second] {
         assert_eq!(call.await??.status(), StatusCode::OK);
     }
-    gate.notify_one();
     assert_eq!(app.post(&nothing()).send().await?.status(), StatusCode::OK);
     Ok(())
 }

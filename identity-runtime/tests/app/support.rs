@@ -13,12 +13,13 @@ use tokio::{
 pub(crate) type Anything = Box<dyn std::error::Error + Send + Sync>;
 
 /// Far more than anything here takes, so that a test that hangs ends.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     pub(crate) shutdown: Shutdown,
     pub(crate) server: JoinHandle<io::Result<()>>,
+    http: reqwest::Client,
 }
 
 impl Drop for Served {
@@ -36,7 +37,7 @@ async fn start(app: AgentApp) -> Result<Served, Anything> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let (address, shutdown) = (listener.local_addr()?, app.shutdown());
     let server = tokio::spawn(app.serve(listener, std::future::pending()));
-    Ok(Served { address, shutdown, server })
+    Ok(Served { address, shutdown, server, http: caller() })
 }
 
 impl Served {
@@ -45,11 +46,11 @@ impl Served {
     }
 
     pub(crate) fn post(&self, payload: &Value) -> reqwest::RequestBuilder {
-        caller().post(self.url("/invocations")).json(payload)
+        self.http.post(self.url("/invocations")).json(payload)
     }
 
     pub(crate) async fn health(&self) -> Result<Value, Anything> {
-        Ok(caller().get(self.url("/health")).send().await?.json().await?)
+        Ok(self.http.get(self.url("/health")).send().await?.json().await?)
     }
 
     /// A connection with a request on it, to be read or dropped by hand.
@@ -66,6 +67,7 @@ impl Served {
     }
 }
 
+/// Slow to make, so the calls of a test share one.
 #[expect(clippy::disallowed_methods, reason = "a caller of the agent, which is not the platform's client")]
 pub(crate) fn caller() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap_or_default()

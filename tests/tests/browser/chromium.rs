@@ -114,6 +114,22 @@ impl Browser {
         self.type_keys(&Key::Enter.to_string()).await
     }
 
+    /// Goes to the tab that was opened last, or back to the first one.
+    pub(super) async fn go_to_tab(&self, newest: bool) -> Result<(), Anything> {
+        let first = self.0.window().await?;
+        let looking = async {
+            loop {
+                let mut tabs = self.0.windows().await?;
+                let wanted = if newest { tabs.pop().filter(|_| !tabs.is_empty()) } else { tabs.into_iter().next() };
+                match wanted {
+                    Some(tab) if tab != first => return Ok::<_, Anything>(self.0.switch_to_window(tab).await?),
+                    _ => sleep(Duration::from_millis(50)).await,
+                }
+            }
+        };
+        timeout(PATIENCE, looking).await.map_err(|_| "there is no other tab")?
+    }
+
     /// Waits until the address begins like this, and says what it is.
     pub(super) async fn arrive(&self, prefix: &str) -> Result<url::Url, Anything> {
         let arriving = async {

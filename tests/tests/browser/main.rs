@@ -3,9 +3,13 @@
 
 mod application;
 mod chromium;
+mod client_authentication;
+mod front_end;
+mod login;
 mod openid;
 mod second_person;
 mod stage;
+mod visitor;
 
 use std::time::{Duration, Instant};
 

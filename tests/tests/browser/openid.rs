@@ -6,7 +6,7 @@ use identity_client::agentbase::OAuth2Client;
 use identity_tests::{Anything, NpmPeer};
 use serde_json::{Value, json};
 
-const CLIENT: (&str, &str) = ("web-confidential", "web-confidential-secret");
+pub(super) const CLIENT: (&str, &str) = ("web-confidential", "web-confidential-secret");
 
 /// The running provider. It ends with the test: by id when it is dropped, by itself when its standard input closes.
 pub(super) struct OpenIdProvider {
@@ -24,6 +24,19 @@ impl OpenIdProvider {
         let ready: Value = serde_json::from_str(&ready)?;
         let text = |name: &str| ready[name].as_str().map(str::to_owned).ok_or_else(|| format!("no {name}"));
         Ok(Self { issuer: text("issuer")?, control: text("control")?, _process: process, http: http()? })
+    }
+
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Registers another client (RFC 7591), and gives its id.
+    pub(super) async fn register(&self, metadata: &Value) -> Result<String, Anything> {
+        let sent = self.http.post(format!("{}/reg", self.issuer)).json(metadata).send().await?;
+        let (status, answer) = (sent.status(), sent.bytes().await?);
+        let answer: Value = serde_json::from_slice(&answer)?;
+        let id = answer["client_id"].as_str().map(str::to_owned);
+        id.ok_or_else(|| format!("{status}: {}", answer["error_description"]).into())
     }
 
     /// The client registered there, as AgentBase wants to know it.

@@ -6,6 +6,7 @@
 
 mod platform;
 mod secrecy;
+mod workload;
 
 use std::{
     sync::{

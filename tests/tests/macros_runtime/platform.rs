@@ -97,6 +97,8 @@ fn issue(kind: CredentialKind, provider: &ProviderName) -> Issued {
     let secret = SecretString::from(secret(provider.as_str()));
     let issued = match kind {
         CredentialKind::AccessToken => Issued::access_token(secret),
+        CredentialKind::StsCredentials => Issued::sts_credentials("STS.id", secret, "SECRET-SECURITY-TOKEN".into()),
+        CredentialKind::WorkloadToken => Issued::workload_token(secret),
         _ => Issued::api_key(secret),
     };
     issued.with_lifetime(Some(Duration::from_secs(3600)))
@@ -108,7 +110,11 @@ impl Platform for Vault {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none()
+        let mut capabilities = Capabilities::none();
+        capabilities.sts_credentials = true;
+        capabilities.workload_tokens = true;
+        capabilities.on_behalf_of = true;
+        capabilities
     }
 
     fn check(&self, _: &CredentialRequest) -> Result<(), Error> {

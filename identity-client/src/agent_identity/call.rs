@@ -1,0 +1,285 @@
+//! One call of Agent Identity, or of RAM beside it: who signs, what is repeated, what an error may say.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http::Method;
+use secrecy::ExposeSecret;
+use serde::de::DeserializeOwned;
+
+use super::{
+    form::Form,
+    keys::{CredentialSource, Keys, form_headers},
+    refusal::{Refusal, is_of_temporary_key},
+};
+use crate::{
+    acs3::{self, AccessKey, Operation},
+    clock::{Clock, Moment},
+    error::{BuildError, Error},
+    transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
+    wire::object,
+};
+
+pub(crate) const DATA_VERSION: &str = "2025-11-27";
+pub(crate) const CONTROL_VERSION: &str = "2025-09-01";
+const RAM_VERSION: &str = "2015-05-01";
+
+/// Which service is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plane {
+    Data,
+    Control,
+    Ram,
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Caller(Arc<Shared>);
+
+struct Shared {
+    data: Endpoint,
+    control: Endpoint,
+    ram: Endpoint,
+    transport: Transport,
+    keys: Option<Keys>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A call, before it is signed.
+pub(crate) struct Call<'a> {
+    plane: Plane,
+    /// An infinitive, for messages.
+    operation: &'static str,
+    action: Cow<'a, str>,
+    body: Bytes,
+    query: Vec<(String, String)>,
+    repeat: Repeat,
+    hidden: Vec<Cow<'a, str>>,
+    not_found: &'static str,
+}
+
+impl<'a> Call<'a> {
+    /// Reads, replacements and deletions can be repeated; see [`once`](Self::once).
+    pub(crate) fn new(plane: Plane, operation: &'static str, action: impl Into<Cow<'a, str>>, form: Form) -> Self {
+        Self {
+            plane,
+            operation,
+            action: action.into(),
+            body: form.encode(),
+            query: Vec::new(),
+            repeat: Repeat::Safely,
+            hidden: Vec::new(),
+            not_found: "check the name and the region",
+        }
+    }
+
+    /// Is tried again only if nothing can have been sent.
+    pub(crate) fn once(mut self) -> Self {
+        self.repeat = Repeat::OnlyIfUnsent;
+        self
+    }
+
+    /// What no error may repeat, besides the keys.
+    pub(crate) fn hiding<T: Into<Cow<'a, str>>>(mut self, hidden: impl IntoIterator<Item = T>) -> Self {
+        self.hidden.extend(hidden.into_iter().map(Into::into));
+        self
+    }
+
+    pub(crate) fn if_not_found(mut self, hint: &'static str) -> Self {
+        self.not_found = hint;
+        self
+    }
+
+    pub(crate) fn with_query(mut self, query: Vec<(String, String)>) -> Self {
+        self.query = query;
+        self
+    }
+}
+
+/// An answer with a status of success.
+pub(crate) struct Reply {
+    operation: &'static str,
+    answer: Answer,
+}
+
+impl Reply {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        object(&self.answer.body).ok_or_else(|| {
+            Error::protocol(format!(
+                "could not {}: Agent Identity answered with a body that is not the JSON object that it should be",
+                self.operation
+            ))
+            .with_status(self.answer.status)
+        })
+    }
+}
+
+impl Caller {
+    pub(crate) fn new(
+        [data, control, ram]: [Endpoint; 3],
+        transport: Transport,
+        keys: Option<Keys>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self(Arc::new(Shared { data, control, ram, transport, keys, clock }))
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.0.data
+    }
+
+    pub(crate) fn control(&self) -> &Endpoint {
+        &self.0.control
+    }
+
+    pub(crate) fn source(&self) -> Option<&CredentialSource> {
+        self.0.keys.as_ref().map(Keys::source)
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.0.clock.now()
+    }
+
+    /// One deadline for all that a call is made of: keys, tokens, tries.
+    pub(crate) async fn within<T>(
+        &self,
+        operation: &str,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let transport = &self.0.transport;
+        tokio::time::timeout(transport.deadline(), call).await.map_err(|_| transport.overdue(operation))?
+    }
+
+    /// Sends a call signed with the caller's own keys. A temporary key that is refused is renewed once: what was refused so was
+    /// not carried out.
+    pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Reply, Error> {
+        self.within(call.operation, Box::pin(self.by_caller(call, &AtomicU32::new(0)))).await
+    }
+
+    /// Deletes. That it is gone after a try whose outcome is unknown is a success: it is what was asked for.
+    pub(crate) async fn delete(&self, call: &Call<'_>) -> Result<(), Error> {
+        let tries = AtomicU32::new(0);
+        match self.within(call.operation, Box::pin(self.by_caller(call, &tries))).await {
+            Err(error) if error.kind() == crate::ErrorKind::NotFound && tries.into_inner() > 1 => Ok(()),
+            sent => sent.map(drop),
+        }
+    }
+
+    async fn by_caller(&self, call: &Call<'_>, tries: &AtomicU32) -> Result<Reply, Error> {
+        let begun = self.now();
+        let keys = self.0.keys.as_ref().ok_or_else(no_keys)?;
+        let source = keys.source().to_string();
+        let key = keys.get().await?;
+        match self.counted(call, &key, &source, begun, tries).await {
+            Err(error) if is_of_temporary_key(&error) && keys.forget(&key) => {
+                let key = keys.get().await?;
+                self.counted(call, &key, &source, begun, tries).await
+            }
+            sent => sent,
+        }
+    }
+
+    /// Sends a call signed with this key; `signer` says whose it is.
+    pub(crate) async fn signed(
+        &self,
+        call: &Call<'_>,
+        key: &AccessKey,
+        signer: &str,
+        begun: Moment,
+    ) -> Result<Reply, Error> {
+        self.counted(call, key, signer, begun, &AtomicU32::new(0)).await
+    }
+
+    async fn counted(
+        &self,
+        call: &Call<'_>,
+        key: &AccessKey,
+        signer: &str,
+        begun: Moment,
+        tries: &AtomicU32,
+    ) -> Result<Reply, Error> {
+        let Shared { data, control, ram, transport, .. } = &*self.0;
+        let (endpoint, version) = match call.plane {
+            Plane::Data => (data, DATA_VERSION),
+            Plane::Control => (control, CONTROL_VERSION),
+            Plane::Ram => {
+                if data.is_loopback() != ram.is_loopback() {
+                    return Err(BuildError::broken(
+                        "one of the data endpoint and the RAM endpoint is on this machine and the other is not, so keys of one would go to the other",
+                        "give both: `with_ram_endpoint`, or ALIBABA_CLOUD_RAM_ENDPOINT",
+                    )
+                    .into());
+                }
+                (ram, RAM_VERSION)
+            }
+        };
+        let prepare = || {
+            tries.fetch_add(1, Ordering::Relaxed);
+            let mut url = endpoint.url().clone();
+            if !call.query.is_empty() {
+                url.query_pairs_mut().extend_pairs(&call.query);
+            }
+            let body = Some(call.body.clone());
+            let mut outgoing = Outgoing { method: Method::POST, url, headers: form_headers(), body };
+            let operation = Operation { action: &call.action, version };
+            acs3::sign(&mut outgoing, key, operation, self.now().wall)?;
+            Ok(outgoing)
+        };
+        let answer = transport.send(call.operation, call.repeat, begun, prepare).await?;
+        let token = key.security_token.as_ref().map(ExposeSecret::expose_secret);
+        let hidden: Vec<&str> = [key.secret.expose_secret()].into_iter().chain(token).collect();
+        read(call, answer, &hidden, signer)
+    }
+
+    /// The one operation that nobody signs, in the gateway's older envelope: action, version, time and nonce stand in the query.
+    pub(crate) async fn anonymous(&self, call: &Call<'_>, begun: Moment) -> Result<Reply, Error> {
+        let prepare = || {
+            let mut url = self.0.data.url().clone();
+            url.query_pairs_mut()
+                .append_pair("Action", &call.action)
+                .append_pair("Format", "json")
+                .append_pair("Version", DATA_VERSION)
+                .append_pair("Timestamp", &acs3::date(self.now().wall))
+                .append_pair("SignatureNonce", &acs3::nonce()?);
+            let mut headers = form_headers();
+            headers.remove(http::header::ACCEPT);
+            let value = |text: &str| {
+                http::HeaderValue::try_from(text).map_err(|_| Error::invalid("the action cannot stand in a header"))
+            };
+            headers.insert("x-acs-action", value(&call.action)?);
+            headers.insert("x-acs-version", value(DATA_VERSION)?);
+            Ok(Outgoing { method: Method::POST, url, headers, body: Some(call.body.clone()) })
+        };
+        let answer = self.0.transport.send(call.operation, call.repeat, begun, prepare).await?;
+        read(call, answer, &[], "of nobody: this operation needs the workload access token alone")
+    }
+}
+
+fn read(call: &Call<'_>, answer: Answer, keys: &[&str], signer: &str) -> Result<Reply, Error> {
+    if answer.is_success() {
+        return Ok(Reply { operation: call.operation, answer });
+    }
+    let hidden: Vec<&str> = call.hidden.iter().map(AsRef::as_ref).chain(keys.iter().copied()).collect();
+    Err(Refusal::read(&answer, &hidden).error(call.operation, signer, call.not_found))
+}
+
+pub(crate) fn no_keys() -> Error {
+    BuildError::missing(
+        "no AccessKey of Alibaba Cloud is configured",
+        "set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or run `aliyun configure`, or give one in code with `with_access_key(..)`; a workload access token that the runtime gave serves the agent itself only",
+    )
+    .into()
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("endpoint", &self.0.data).field("keys", &self.0.keys).finish_non_exhaustive()
+    }
+}
