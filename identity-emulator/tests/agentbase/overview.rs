@@ -155,8 +155,8 @@ async fn a_full_scenario_shows_everything_but_its_secrets() {
             assert!(section(&page, id).contains(part), "{part} is missing in {}", section(&page, id));
         }
     }
-    assert_eq!(page.matches("<table>").count(), 8);
-    assert_eq!(page.matches("<caption>").count(), 8);
+    assert_eq!(page.matches("<table>").count(), 9);
+    assert_eq!(page.matches("<caption>").count(), 9);
     assert!(page.contains("<th scope=\"col\">") && page.contains("<th scope=\"row\">"));
     bench.emulator.advance_clock(Duration::from_secs(1_200));
     let later = open(&bench).await;
