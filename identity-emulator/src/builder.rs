@@ -57,11 +57,11 @@ pub struct EmulatorBuilder {
     account: Option<ServiceAccount>,
     access_key: Option<ServiceAccount>,
     role_sessions: Vec<WantedSession>,
+    idaas_issuer: Option<Url>,
     agent_identity_key: Option<ServiceAccount>,
     sts_credentials: Vec<WantedSession>,
     workload_token_lifetime: Duration,
     signed_hosts: Vec<String>,
-    idaas_issuer: Option<Url>,
     start_time: Option<Timestamp>,
     data_dir: Option<PathBuf>,
     key_file: Option<PathBuf>,
@@ -79,11 +79,11 @@ impl Default for EmulatorBuilder {
             account: None,
             access_key: None,
             role_sessions: Vec::new(),
+            idaas_issuer: None,
             agent_identity_key: None,
             sts_credentials: Vec::new(),
             workload_token_lifetime: Duration::from_secs(300),
             signed_hosts: Vec::new(),
-            idaas_issuer: None,
             start_time: None,
             data_dir: None,
             key_file: None,
@@ -285,9 +285,9 @@ impl EmulatorBuilder {
             built_in: settled.provider.registration(),
             provider: settled.provider,
             agentkit,
+            idaas,
             agent_identity,
             signed_hosts: self.signed_hosts,
-            idaas,
             feishu_client: settled.feishu.registration(),
             feishu: settled.feishu,
             human: HumanScript::new(self.human)?,
@@ -316,8 +316,8 @@ struct Wanted {
 struct Settled {
     agentbase: ServiceAccount,
     agentkit: ServiceAccount,
-    agent_identity: ServiceAccount,
     idaas: idaas::Settled,
+    agent_identity: ServiceAccount,
     provider: BuiltInProvider,
     feishu: BuiltInProvider,
 }
@@ -385,10 +385,10 @@ fn serve(core: Arc<Core>, listener: TcpListener) -> Emulator {
     let router = agentbase::router(&core)
         .merge(overview::router(&core))
         .merge(agentkit::router(&core))
+        .merge(idaas::router(&core))
         .merge(agent_identity::router(&core))
         .merge(object_store::router(&core))
         .merge(signed::router(&core))
-        .merge(idaas::router(&core))
         .nest("/provider", core.provider.router())
         .nest("/feishu", core.feishu.router())
         .fallback(agentbase::missing)

@@ -38,10 +38,10 @@ pub(crate) struct Core {
     pub(crate) provider: BuiltInProvider,
     pub(crate) built_in: ProviderRegistration,
     pub(crate) agentkit: Platform,
+    pub(crate) idaas: idaas::Platform,
     pub(crate) agent_identity: agent_identity::Platform,
     /// Host names besides loopback under which the signed endpoint may be called.
     pub(crate) signed_hosts: Vec<String>,
-    pub(crate) idaas: idaas::Platform,
     /// The imitation of Feishu, and its one client.
     pub(crate) feishu: BuiltInProvider,
     pub(crate) feishu_client: ProviderRegistration,

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// other pages, `"feishu_token"` and `"feishu"` for those of its imitation of Feishu, `"vault_callback"` for the OAuth2
 /// callbacks of AgentKit and Agent Identity, `"consent_link"` for the latter's own link, `"ram_create_role"` and the like for RAM,
 /// `"object_store_put"` and the like for the object store,
-/// `"user_pool"` and `"workload_pool"` for the issuers of its pools, `"idaas_token"` for the token endpoint of IDaaS and `"idaas_issuer"`
-/// for its discovery and keys, `"delegated_key_form"` for the page on which a person enters a key, `"overview"` for the page
+/// `"user_pool"` and `"workload_pool"` for the issuers of its pools, `"idaas_token"` for the token endpoint of IDaaS and `"idaas_issuer"` for its
+/// discovery and keys, `"delegated_key_form"` for the page on which a person enters a key, `"overview"` for the page
 /// at `/`, and `"unknown"`. A request counts on arrival, so also when it
 /// is refused or a fault eats it. What a scripted [`Human`](crate::Human) sends does not count.
 #[derive(Clone, Debug, Default)]

@@ -119,8 +119,8 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
 /// The one place where secrets are shown: the service account exists to be given to a client.
 fn announce(emulator: &Emulator, users: &[(String, SecretString)], as_json: bool) -> io::Result<()> {
     let (agentbase, agentkit, provider) = (emulator.agentbase(), emulator.agentkit(), emulator.provider());
-    let agent_identity = emulator.agent_identity();
     let idaas = emulator.idaas();
+    let agent_identity = emulator.agent_identity();
     let mut output = io::stdout().lock();
     if as_json {
         let line = json!({
@@ -138,15 +138,6 @@ fn announce(emulator: &Emulator, users: &[(String, SecretString)], as_json: bool
                 "secret_key": agentkit.secret_key().expose_secret(),
                 "role_trn": agentkit.role_trn(),
             },
-            "agent_identity": {
-                "endpoint": agent_identity.endpoint(),
-                "region": agent_identity.region(),
-                "account_id": agent_identity.account_id(),
-                "access_key_id": agent_identity.access_key_id(),
-                "access_key_secret": agent_identity.access_key_secret().expose_secret(),
-                "object_store": agent_identity.object_store(),
-                "bucket": agent_identity.bucket(),
-            },
             "idaas": {
                 "instance_id": idaas.instance_id(),
                 "issuer": idaas.issuer(),
@@ -158,6 +149,15 @@ fn announce(emulator: &Emulator, users: &[(String, SecretString)], as_json: bool
                     .map(|(user, token)| (user.clone(), token.expose_secret().into()))
                     .collect::<serde_json::Map<_, _>>(),
             },
+            "agent_identity": {
+                "endpoint": agent_identity.endpoint(),
+                "region": agent_identity.region(),
+                "account_id": agent_identity.account_id(),
+                "access_key_id": agent_identity.access_key_id(),
+                "access_key_secret": agent_identity.access_key_secret().expose_secret(),
+                "object_store": agent_identity.object_store(),
+                "bucket": agent_identity.bucket(),
+            },
             "provider": described(&provider),
             "feishu": described(&emulator.feishu()),
         });
@@ -166,9 +166,9 @@ fn announce(emulator: &Emulator, users: &[(String, SecretString)], as_json: bool
         writeln!(output, "GreenNode AgentBase is emulated at {}", agentbase.identity_url())?;
         writeln!(output, "IAM tokens come from {}", agentbase.token_url())?;
         writeln!(output, "Volcengine Agent Identity (AgentKit) is emulated at {}", agentkit.endpoint())?;
+        writeln!(output, "Alibaba Cloud IDaaS is emulated at {}, instance {}", idaas.issuer(), idaas.instance_id())?;
         writeln!(output, "Alibaba Cloud Agent Identity is emulated at {}", agent_identity.endpoint())?;
         writeln!(output, "An object store for its temporary credentials is at {}", agent_identity.object_store())?;
-        writeln!(output, "Alibaba Cloud IDaaS is emulated at {}, instance {}", idaas.issuer(), idaas.instance_id())?;
         writeln!(output, "A built-in OAuth2 provider is at {}", provider.authorization_url())?;
         writeln!(output, "An imitation of Feishu is at {}", emulator.feishu().authorization_url())?;
         writeln!(output, "What it holds and what has happened is shown at {}", emulator.overview_url())?;
@@ -186,13 +186,6 @@ fn announce(emulator: &Emulator, users: &[(String, SecretString)], as_json: bool
         writeln!(output, "export VEIDENTITY_ENDPOINT={}", quoted(agentkit.endpoint()))?;
         writeln!(output, "export IDENTITY_OPENAPI_HOST={}", quoted(host))?;
         writeln!(output, "export IDENTITY_OPENAPI_SCHEME='http'")?;
-        let secret = agent_identity.access_key_secret().expose_secret();
-        writeln!(output)?;
-        writeln!(output, "export ALIBABA_CLOUD_ACCESS_KEY_ID={}", quoted(agent_identity.access_key_id()))?;
-        writeln!(output, "export ALIBABA_CLOUD_ACCESS_KEY_SECRET={}", quoted(secret))?;
-        writeln!(output, "export AGENT_IDENTITY_REGION_ID={}", quoted(agent_identity.region()))?;
-        writeln!(output, "export AGENT_IDENTITY_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
-        writeln!(output, "export AGENT_IDENTITY_DATA_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
         writeln!(output)?;
         writeln!(output, "# The secret of IDaaS's application {}:", idaas.client_id())?;
         writeln!(output, "export IDAAS_CLIENT_SECRET={}", quoted(idaas.client_secret().expose_secret()))?;
@@ -200,6 +193,13 @@ fn announce(emulator: &Emulator, users: &[(String, SecretString)], as_json: bool
             // Escaped: a line break in a name must not begin a command.
             writeln!(output, "# {} calls an agent with {}", user.escape_debug(), token.expose_secret())?;
         }
+        let secret = agent_identity.access_key_secret().expose_secret();
+        writeln!(output)?;
+        writeln!(output, "export ALIBABA_CLOUD_ACCESS_KEY_ID={}", quoted(agent_identity.access_key_id()))?;
+        writeln!(output, "export ALIBABA_CLOUD_ACCESS_KEY_SECRET={}", quoted(secret))?;
+        writeln!(output, "export AGENT_IDENTITY_REGION_ID={}", quoted(agent_identity.region()))?;
+        writeln!(output, "export AGENT_IDENTITY_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
+        writeln!(output, "export AGENT_IDENTITY_DATA_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
     }
     output.flush()
 }

@@ -53,16 +53,6 @@ const LARGEST: u64 = 1024 * 1024;
 ///   ]}],
 ///   "permissions": [{"principal": "user:alice", "operation": "Action:invoke", "resource": "agent:my-agent"}]
 /// },
-/// "agent_identity": {
-///   "access_key_id": "LTAIexample",
-///   "access_key_secret": "its-secret",
-///   "identity_providers": [{"name": "users", "discovery_url": "https://idp.example.com/.well-known/openid-configuration", "allowed_audience": ["app"]}],
-///   "workload_identities": [{"name": "my-agent", "role": "AgentRole", "identity_provider": "users",
-///     "allowed_return_urls": ["http://127.0.0.1:8090/callback"], "session_binding": true}],
-///   "api_key_providers": [{"name": "weather-key", "apikey": "synthetic-key"}],
-///   "oauth2_providers": [{"name": "calendar", "builtin": true, "flow": "USER_FEDERATION"}],
-///   "buckets": ["agent-data"]
-/// },
 /// "idaas": {
 ///   "instance": "idaas_example",
 ///   "applications": [{
@@ -77,6 +67,16 @@ const LARGEST: u64 = 1024 * 1024;
 ///     {"identifier": "llm_api_key", "apikey": "synthetic-key-of-alice", "exclusive_user": "alice"}],
 ///   "oauth2_providers": [{"identifier": "calendar", "builtin": true, "flow": "user_federation", "scopes": ["read"]}],
 ///   "jwt_providers": [{"identifier": "internal", "issuers": ["https://issuer.example.com"]}]
+/// },
+/// "agent_identity": {
+///   "access_key_id": "LTAIexample",
+///   "access_key_secret": "its-secret",
+///   "identity_providers": [{"name": "users", "discovery_url": "https://idp.example.com/.well-known/openid-configuration", "allowed_audience": ["app"]}],
+///   "workload_identities": [{"name": "my-agent", "role": "AgentRole", "identity_provider": "users",
+///     "allowed_return_urls": ["http://127.0.0.1:8090/callback"], "session_binding": true}],
+///   "api_key_providers": [{"name": "weather-key", "apikey": "synthetic-key"}],
+///   "oauth2_providers": [{"name": "calendar", "builtin": true, "flow": "USER_FEDERATION"}],
+///   "buckets": ["agent-data"]
 /// }}
 /// ```
 ///
@@ -99,8 +99,8 @@ pub struct Seed {
     delegated: Vec<String>,
     oauth: Vec<OAuthSeed>,
     agentkit: AgentKitSeed,
-    agent_identity: AgentIdentitySeed,
     idaas: IdaasSeed,
+    agent_identity: AgentIdentitySeed,
 }
 
 /// Our own providers' clients.
@@ -169,16 +169,16 @@ impl Seed {
             Some(value) => AgentKitSeed::read(Node::new("agentkit".to_owned(), value)?)?,
             None => AgentKitSeed::default(),
         };
-        let agent_identity = match root.take("agent_identity") {
-            Some(value) => AgentIdentitySeed::read(Node::new("agent_identity".to_owned(), value)?)?,
-            None => AgentIdentitySeed::default(),
-        };
         let idaas = match root.take("idaas") {
             Some(value) => IdaasSeed::read(Node::new("idaas".to_owned(), value)?)?,
             None => IdaasSeed::default(),
         };
+        let agent_identity = match root.take("agent_identity") {
+            Some(value) => AgentIdentitySeed::read(Node::new("agent_identity".to_owned(), value)?)?,
+            None => AgentIdentitySeed::default(),
+        };
         root.finish()?;
-        Ok(Self { agentkit, agent_identity, idaas, ..seed })
+        Ok(Self { agentkit, idaas, agent_identity, ..seed })
     }
 
     fn read(mut node: Node) -> Result<Self, SeedError> {
@@ -203,8 +203,8 @@ impl Seed {
             delegated: node.list("delegated_api_key_providers", Node::name)?,
             oauth: node.list("oauth2_providers", OAuthSeed::read)?,
             agentkit: AgentKitSeed::default(),
-            agent_identity: AgentIdentitySeed::default(),
             idaas: IdaasSeed::default(),
+            agent_identity: AgentIdentitySeed::default(),
         };
         node.finish()?;
         Ok(seed)
@@ -247,8 +247,8 @@ impl Seed {
             tolerate("agentbase.oauth2_providers", created)?;
         }
         self.agentkit.apply(state, own, now)?;
-        self.agent_identity.apply(state, own, now)?;
-        self.idaas.apply(state, own, now)
+        self.idaas.apply(state, own, now)?;
+        self.agent_identity.apply(state, own, now)
     }
 }
 

@@ -192,12 +192,12 @@ pub(crate) struct State {
     /// What belongs to pools.
     #[serde(default)]
     pub(crate) pooled: Pooled,
-    /// What belongs to token vaults and roles.
-    #[serde(default)]
-    pub(crate) vaulted: Vaulted,
     /// What belongs to an instance of IDaaS.
     #[serde(default)]
     pub(crate) idaas: Idaas,
+    /// What belongs to token vaults and roles.
+    #[serde(default)]
+    pub(crate) vaulted: Vaulted,
 }
 
 /// The key that a user entered.

@@ -85,9 +85,9 @@ impl State {
 
     pub(crate) fn oauth_provider_by_id(&self, id: &str) -> Result<&Arc<OAuthProvider>, Refusal> {
         let pooled = self.pooled.providers.values().map(|pooled| &pooled.provider);
-        let vaulted = self.vaulted.providers.values().map(|vaulted| &vaulted.provider);
         let idaas = self.idaas.providers.values().map(|idaas| &idaas.provider);
-        let mut all = self.oauth_providers.values().chain(pooled).chain(vaulted).chain(idaas);
+        let vaulted = self.vaulted.providers.values().map(|vaulted| &vaulted.provider);
+        let mut all = self.oauth_providers.values().chain(pooled).chain(idaas).chain(vaulted);
         all.find(|provider| provider.id == id).ok_or(Refusal::Missing(Thing::Provider))
     }
 
