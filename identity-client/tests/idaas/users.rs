@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::{Reply, SCOPE, Server, USER_TOKEN, client, issue, key, user};
 
 #[tokio::test]
-async fn w21_no_user_is_ever_given_what_was_asked_with_anothers_token() {
+async fn w21_no_user_is_ever_given_what_was_asked_with_the_token_of_another() {
     // The key says with whose token it was asked for.
     let server = Server::new(|seen| key(seen.bearer().unwrap().split('.').nth(1).unwrap())).await;
     let client = server.client();

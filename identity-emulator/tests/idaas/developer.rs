@@ -115,7 +115,7 @@ async fn a_jwt_is_made_read_back_revoked_and_reinstated() {
 }
 
 #[tokio::test]
-async fn nobody_reaches_anothers_jwt() {
+async fn nobody_reaches_the_jwt_of_another() {
     let bench = bench().await;
     let alice = bench.pam(Some("alice")).await;
     let made = minted(&bench, &alice).await;
