@@ -266,7 +266,7 @@ mod tests {
     /// The vendor's SDK signs `accept` and `user-agent` too; given its headers, the same bytes come out.
     #[test]
     fn example_b_and_every_signed_line_of_the_recorded_traffic() {
-        let recorded = include_str!("../tests/fixtures/wire/alibaba-agent-identity.jsonl");
+        let recorded = include_str!("../../tests/fixtures/wire/alibaba-agent-identity.jsonl");
         let mut lines = 0;
         for line in recorded.lines() {
             let line: Value = serde_json::from_str(line).unwrap();

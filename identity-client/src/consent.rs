@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     credential::CredentialKind,
+    error::{Error, ErrorKind},
     name::{AgentIdentityName, ProviderName, Scope},
     principal::User,
 };
@@ -312,4 +313,14 @@ pub enum Polled<T> {
         /// How long the platform wants to be left alone between questions, if it says so.
         interval: Option<Duration>,
     },
+}
+
+/// That a user did not agree in the time given, in the client's own words.
+pub(crate) fn not_in_time(pending: &PendingAuthorization, timeout: Duration) -> Error {
+    let given =
+        if timeout.subsec_millis() == 0 { format!("{} seconds", timeout.as_secs()) } else { format!("{timeout:?}") };
+    Error::new(
+        ErrorKind::AuthorizationTimedOut,
+        format!("the user did not authorize provider `{}` within {given}", pending.provider()),
+    )
 }

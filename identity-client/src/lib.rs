@@ -74,6 +74,7 @@ extern crate self as identity_client;
 mod acs3;
 mod audit;
 mod authorization_url;
+#[cfg(any(feature = "agentbase", feature = "idaas", feature = "login"))]
 mod basic;
 mod binding;
 mod cache;

@@ -9,7 +9,7 @@ use crate::{
     binding::Standing,
     cache::{Landing, Lookup},
     client::Inner,
-    consent::{Acquired, PendingAuthorization, Prompt, Wait},
+    consent::{Acquired, PendingAuthorization, Prompt, Wait, not_in_time},
     context::RequestContext,
     credential::Credential,
     credential_request::{CredentialRequest, KeyRef},
@@ -318,13 +318,4 @@ fn timed_out(client: &Inner, pending: &PendingAuthorization, timeout: Duration) 
     let error = client.platform.timed_out(pending, timeout).unwrap_or_else(|| not_in_time(pending, timeout));
     let hint = error.hint().map_or_else(|| STAYS_GOOD.to_owned(), |hint| format!("{STAYS_GOOD}. {hint}"));
     error.with_pending(vec![pending.clone()]).with_hint(hint).with_retryable(true)
-}
-
-fn not_in_time(pending: &PendingAuthorization, timeout: Duration) -> Error {
-    let given =
-        if timeout.subsec_millis() == 0 { format!("{} seconds", timeout.as_secs()) } else { format!("{timeout:?}") };
-    Error::new(
-        ErrorKind::AuthorizationTimedOut,
-        format!("the user did not authorize provider `{}` within {given}", pending.provider()),
-    )
 }

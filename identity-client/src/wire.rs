@@ -1,7 +1,5 @@
 //! JSON on the wire, for every platform: what is read leniently, and what is checked before it is sent.
 
-use std::time::Duration;
-
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
@@ -14,7 +12,7 @@ pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 }
 
 /// RFC 3339. One that cannot be read counts as missing: it must not cost the whole page.
-#[cfg(any(feature = "agentbase", feature = "agentkit"))]
+#[cfg(any(feature = "agent-identity", feature = "agentbase", feature = "agentkit"))]
 pub(crate) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<std::time::SystemTime>, D::Error> {
     let value = Option::<serde_json::Value>::deserialize(deserializer)?;
     let parsed =
@@ -30,7 +28,10 @@ pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
 }
 
 /// A number of seconds, or digits in a string; nothing for zero, less, or anything else. What is out of bounds is very long.
-pub(crate) fn seconds(value: &serde_json::Value) -> Option<Duration> {
+#[cfg(any(feature = "agentbase", feature = "idaas"))]
+pub(crate) fn seconds(value: &serde_json::Value) -> Option<std::time::Duration> {
+    use std::time::Duration;
+
     let seconds = match value {
         serde_json::Value::Number(number) => number.as_f64()?,
         serde_json::Value::String(text) => u32::try_from(text.trim().parse::<u64>().ok()?).unwrap_or(u32::MAX).into(),
@@ -39,7 +40,7 @@ pub(crate) fn seconds(value: &serde_json::Value) -> Option<Duration> {
     (seconds >= 1.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
-#[cfg(any(feature = "agentbase", feature = "agentkit"))]
+#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "idaas"))]
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 pub(crate) fn is_false(value: &bool) -> bool {
     !*value

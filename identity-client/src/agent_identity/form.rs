@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn every_recorded_body_is_written_as_it_was_sent() {
-        let recorded = include_str!("../../tests/fixtures/wire/alibaba-agent-identity.jsonl");
+        let recorded = include_str!("../../../tests/fixtures/wire/alibaba-agent-identity.jsonl");
         for line in recorded.lines() {
             let line: Value = serde_json::from_str(line).unwrap();
             let fields = line["form"].as_object().unwrap();

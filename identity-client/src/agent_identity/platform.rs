@@ -13,7 +13,7 @@ use super::{
     workload::check_user_token,
 };
 use crate::{
-    consent::{Acquired, PendingAuthorization, PendingParts, Polled},
+    consent::{Acquired, PendingAuthorization, PendingParts, Polled, not_in_time},
     credential::CredentialKind,
     credential_request::{CredentialRequest, Flow},
     error::{Error, ErrorKind},
@@ -435,13 +435,13 @@ impl Platform for AgentIdentity {
         self.caller().send(&call).await.map(drop)
     }
 
-    fn advice(&self, pending: &PendingAuthorization) -> Option<String> {
+    fn timed_out(&self, pending: &PendingAuthorization, waited: Duration) -> Option<Error> {
         let landing = pending.parts().return_url.as_deref().map_or_else(
             || "no return URL was given, which a workload identity with session binding needs".to_owned(),
             |url| format!("the return URL `{url}` must be served by this application"),
         );
-        Some(format!(
+        Some(not_in_time(pending, waited).with_hint(format!(
             "If the user says that they agreed: {landing}, and the application must confirm that they came back (a `SessionBinding` does), or no token is ever issued"
-        ))
+        )))
     }
 }

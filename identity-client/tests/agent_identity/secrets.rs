@@ -93,7 +93,7 @@ async fn everything(captured: &Captured) {
     let Acquired::NeedsConsent(pending) = acquired else { panic!("consent is missing") };
     captured.debug(pending.parts());
     captured.error(&platform.complete(&pending).await.unwrap_err());
-    captured.debug(&platform.advice(&pending));
+    captured.debug(&platform.timed_out(&pending, std::time::Duration::from_secs(60)));
     let config = OAuth2Config::known("c").with_client_secret("hunter2-client-secret");
     captured.debug(&config);
     let new = NewOAuth2Provider::new("p", "AliyunOAuth2", config).unwrap();

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Recorded, Reply, Seen, Server, client};
 
-const RECORDED: &str = include_str!("../fixtures/wire/alibaba-agent-identity.jsonl");
+const RECORDED: &str = include_str!("../../../tests/fixtures/wire/alibaba-agent-identity.jsonl");
 
 /// A row of a request that this client does not make.
 const NOT_OURS: [&str; 1] = ["data-009"]; // no name of a workload identity: refused when the client is built
