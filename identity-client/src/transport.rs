@@ -396,7 +396,7 @@ impl Transport {
             }
             body.extend_from_slice(&chunk);
         }
-        if is_cut_short(&headers, body.len()) {
+        if is_cut_short(status, &headers, body.len()) {
             return Err(Tried::cut_short(&host));
         }
         Ok(Answer { status, headers, body, received: self.clock.now().wall })
@@ -404,8 +404,12 @@ impl Transport {
 }
 
 /// Whether fewer bytes came than the head promised (RFC 9113 section 8.1.1). Over HTTP/2 a stream that the server resets
-/// without an error ends the body as if it were whole.
-fn is_cut_short(headers: &HeaderMap, received: usize) -> bool {
+/// without an error ends the body as if it were whole. With 204 and 304 a length promises nothing: they have no body (RFC 9110
+/// section 6.4.1).
+fn is_cut_short(status: u16, headers: &HeaderMap, received: usize) -> bool {
+    if matches!(status, 204 | 304) {
+        return false;
+    }
     let promised = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     promised.is_some_and(|promised| promised > received as u64)
 }
@@ -571,11 +575,13 @@ mod tests {
     #[test]
     fn an_answer_shorter_than_its_length_is_cut_short() {
         let with = |length: &str| HeaderMap::from_iter([(http::header::CONTENT_LENGTH, length.parse().unwrap())]);
-        assert!(is_cut_short(&with("5000"), 0));
-        assert!(is_cut_short(&with("5000"), 4999));
-        assert!(!is_cut_short(&with("5000"), 5000));
-        assert!(!is_cut_short(&with("soon"), 1));
-        assert!(!is_cut_short(&HeaderMap::new(), 0));
+        assert!(is_cut_short(200, &with("5000"), 0));
+        assert!(is_cut_short(503, &with("5000"), 4999));
+        assert!(!is_cut_short(200, &with("5000"), 5000));
+        assert!(!is_cut_short(200, &with("soon"), 1));
+        assert!(!is_cut_short(200, &HeaderMap::new(), 0));
+        assert!(!is_cut_short(204, &with("5000"), 0));
+        assert!(!is_cut_short(304, &with("5000"), 0));
     }
 
     #[test]
