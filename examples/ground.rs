@@ -4,6 +4,7 @@ mod agent;
 mod agentkit_ground;
 mod chat;
 mod http;
+pub mod sample;
 mod terminal;
 
 use identity_client::{

@@ -200,6 +200,7 @@ fn announce(emulator: &Emulator, users: &[(String, SecretString)], as_json: bool
         writeln!(output, "export AGENT_IDENTITY_REGION_ID={}", quoted(agent_identity.region()))?;
         writeln!(output, "export AGENT_IDENTITY_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
         writeln!(output, "export AGENT_IDENTITY_DATA_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
+        writeln!(output, "export ALIBABA_CLOUD_RAM_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
     }
     output.flush()
 }

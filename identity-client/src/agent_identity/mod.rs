@@ -81,7 +81,7 @@ pub use self::{
     keys::CredentialSource,
     oauth2_providers::{NewOAuth2Provider, OAuth2Config, OAuth2CredentialProviders, OAuth2ProviderUpdate},
     page::{ListOptions, Page},
-    ram::Ram,
+    ram::{AttachedPolicy, Ram, RamPolicy, RamRole},
     token_vaults::{NewTokenVault, TokenVaults},
     types::{ApiKeyCredentialProvider, IdentityProvider, OAuth2CredentialProvider, TokenVault, WorkloadIdentity},
     workload_identities::{NewWorkloadIdentity, WorkloadIdentities, WorkloadIdentityUpdate},
@@ -305,6 +305,12 @@ impl Management {
     #[must_use]
     pub fn source(&self) -> Option<CredentialSource> {
         self.caller.source().cloned()
+    }
+
+    /// The URL of the control plane.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        self.caller.control().url().as_str()
     }
 }
 

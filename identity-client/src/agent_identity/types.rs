@@ -90,6 +90,9 @@ pub struct OAuth2CredentialProvider {
     /// For which flow it is, for example `USER_FEDERATION`.
     #[serde(rename = "OAuthType")]
     pub oauth_type: Option<String>,
+    /// The client's id at the outside provider.
+    #[serde(rename = "OAuth2ProviderConfig", deserialize_with = "client_id")]
+    pub client_id: Option<String>,
     /// The redirect URI to register at the outside provider.
     #[serde(rename = "CallbackURL")]
     pub callback_url: Option<String>,
@@ -153,6 +156,24 @@ pub struct TokenVault {
     /// When it was last changed.
     #[serde(deserialize_with = "timestamp")]
     pub update_time: Option<SystemTime>,
+}
+
+/// The id alone of a client's configuration: its secret is not kept.
+fn client_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Client {
+        client_id: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Config {
+        #[serde(rename = "IncludedOAuth2ProviderConfig")]
+        included: Option<Client>,
+        #[serde(rename = "CustomOAuth2ProviderConfig")]
+        custom: Option<Client>,
+    }
+    let config = Option::<Config>::deserialize(deserializer)?;
+    Ok(config.and_then(|config| config.included.or(config.custom)?.client_id))
 }
 
 /// A name of any kind. It is not quoted: what breaks the rule may be a secret in the wrong place.

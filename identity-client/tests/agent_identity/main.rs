@@ -15,6 +15,7 @@ mod keys;
 #[expect(dead_code, reason = "shared with tests that need more of it")]
 #[path = "../common/loopback.rs"]
 mod loopback;
+mod ram;
 mod secrets;
 mod support;
 mod weaknesses;

@@ -25,7 +25,7 @@ const CONTROL: &str = "2025-09-01";
 const RAM: &str = "2015-05-01";
 
 /// Every action that is emulated: the version of its plane, and its name in counters and faults.
-const ACTIONS: [(&str, &str, &str); 39] = [
+const ACTIONS: [(&str, &str, &str); 45] = [
     (DATA, "AssumeRoleForWorkloadIdentity", "assume_role_for_workload_identity"),
     (DATA, "CompleteResourceTokenAuth", "complete_resource_token_auth"),
     (DATA, "GetResourceAPIKey", "get_resource_api_key"),
@@ -60,11 +60,17 @@ const ACTIONS: [(&str, &str, &str); 39] = [
     (CONTROL, "UpdateWorkloadIdentity", "update_workload_identity"),
     (RAM, "AttachPolicyToRole", "ram_attach_policy_to_role"),
     (RAM, "CreatePolicy", "ram_create_policy"),
+    (RAM, "CreatePolicyVersion", "ram_create_policy_version"),
     (RAM, "CreateRole", "ram_create_role"),
     (RAM, "DeletePolicy", "ram_delete_policy"),
+    (RAM, "DeletePolicyVersion", "ram_delete_policy_version"),
     (RAM, "DeleteRole", "ram_delete_role"),
     (RAM, "DetachPolicyFromRole", "ram_detach_policy_from_role"),
+    (RAM, "GetPolicy", "ram_get_policy"),
     (RAM, "GetRole", "ram_get_role"),
+    (RAM, "ListPoliciesForRole", "ram_list_policies_for_role"),
+    (RAM, "ListPolicyVersions", "ram_list_policy_versions"),
+    (RAM, "UpdateRole", "ram_update_role"),
 ];
 
 /// How the actions that exist on the control plane but are not emulated begin or end: what belongs to hosted user pools, to

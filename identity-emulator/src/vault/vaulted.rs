@@ -122,10 +122,20 @@ pub(crate) struct CloudRole {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CloudPolicy {
     pub(crate) name: String,
+    /// The one that counts, and its number.
     pub(crate) document: String,
+    #[serde(default = "first")]
+    pub(crate) version: u32,
+    /// Documents that do not count, by number.
+    #[serde(default)]
+    pub(crate) others: BTreeMap<u32, String>,
     pub(crate) description: Option<String>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+}
+
+fn first() -> u32 {
+    1
 }
 
 impl State {
@@ -255,6 +265,10 @@ impl State {
 
     pub(crate) fn policy(&self, name: &str) -> Result<&Arc<CloudPolicy>, Refusal> {
         state::found(&self.vaulted.policies, name, Thing::Config)
+    }
+
+    pub(crate) fn policy_mut(&mut self, name: &str) -> Result<&mut CloudPolicy, Refusal> {
+        state::found_mut(&mut self.vaulted.policies, name, Thing::Config)
     }
 
     pub(crate) fn create_policy(&mut self, policy: CloudPolicy) -> Result<Arc<CloudPolicy>, Refusal> {

@@ -11,6 +11,7 @@ const BOUND: [(&str, &str); 2] =
     [("AllowedResourceOAuth2ReturnURLs", r#"["https://app.example.com/bound"]"#), ("SessionBindingEnabled", "True")];
 
 const TRUST: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole"}]}"#;
+const OTHER: &str = r#"{"Version":"1","Statement":[{"Effect":"Deny","Action":"sts:AssumeRole"}]}"#;
 
 fn ask<'a>(token: &'a str, provider: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![("WorkloadAccessToken", token), ("ResourceCredentialProviderName", provider), ("Scopes", r#"["read"]"#)]
@@ -196,6 +197,16 @@ async fn what_a_preparation_makes_of_ram_can_be_cleared_away() {
         ("AttachPolicyToRole", attached.clone(), (200, "")),
         ("AttachPolicyToRole", attached.clone(), (409, "EntityAlreadyExists.Role.Policy")),
         ("DeleteRole", vec![role], (409, "DeleteConflict.Role.Policy")),
+        (
+            "UpdateRole",
+            vec![role, ("NewAssumeRolePolicyDocument", "{}")],
+            (400, "InvalidParameter.NewAssumeRolePolicyDocument"),
+        ),
+        ("CreatePolicyVersion", vec![policy, ("PolicyDocument", OTHER), ("SetAsDefault", "true")], (200, "")),
+        ("DeletePolicy", vec![policy], (409, "DeleteConflict.Policy.Version")),
+        ("DeletePolicyVersion", vec![policy, ("VersionId", "v2")], (409, "DeleteConflict.PolicyVersion.Default")),
+        ("DeletePolicyVersion", vec![policy, ("VersionId", "v1")], (200, "")),
+        ("DeletePolicyVersion", vec![policy, ("VersionId", "v1")], (404, "EntityNotExist.Policy.Version")),
         ("DeletePolicy", vec![policy], (409, "DeleteConflict.Policy.Role")),
         ("DetachPolicyFromRole", attached, (200, "")),
         ("DeletePolicy", vec![policy], (200, "")),
@@ -206,6 +217,48 @@ async fn what_a_preparation_makes_of_ram_can_be_cleared_away() {
         let (status, answer) = ram(action, more).await;
         assert_eq!((status, answer["Code"].as_str().unwrap_or_default()), expected, "{action}");
     }
+}
+
+#[tokio::test]
+async fn what_ram_has_is_shown_as_it_is_now() {
+    let bench = Bench::start().await;
+    let (role, policy, kind) = (("RoleName", "role-1"), ("PolicyName", "policy-1"), ("PolicyType", "Custom"));
+    let ram = async |action: &str, more: &[(&str, &str)]| {
+        let (status, answer) = bench.call(crate::support::RAM, action, more).await;
+        assert_eq!(status, 200, "{action}: {answer}");
+        answer
+    };
+    ram("CreateRole", &[role, ("AssumeRolePolicyDocument", TRUST), ("Description", "one")]).await;
+    let updated = ram("UpdateRole", &[role, ("NewAssumeRolePolicyDocument", OTHER)]).await;
+    let shown = ram("GetRole", &[role]).await;
+    assert_eq!(updated["Role"]["AssumeRolePolicyDocument"], OTHER);
+    assert_eq!(shown["Role"], updated["Role"]);
+    assert_eq!(shown["Role"]["Description"], "one", "what is left out stays");
+    assert_eq!(ram("ListPoliciesForRole", &[role]).await["Policies"]["Policy"], serde_json::json!([]));
+
+    ram("CreatePolicy", &[policy, ("PolicyDocument", TRUST)]).await;
+    ram("AttachPolicyToRole", &[role, policy, kind]).await;
+    let attached = ram("ListPoliciesForRole", &[role]).await;
+    let attached = &attached["Policies"]["Policy"][0];
+    assert_eq!((&attached["PolicyName"], &attached["PolicyType"]), (&policy.1.into(), &kind.1.into()));
+
+    for _ in 0..6 {
+        let rotates = ("RotateStrategy", "DeleteOldestNonDefaultVersionWhenLimitExceeded");
+        ram("CreatePolicyVersion", &[policy, ("PolicyDocument", OTHER), ("SetAsDefault", "true"), rotates]).await;
+    }
+    let found = ram("GetPolicy", &[policy, kind]).await;
+    assert_eq!(
+        (&found["Policy"]["DefaultVersion"], &found["DefaultPolicyVersion"]["VersionId"]),
+        (&"v7".into(), &"v7".into())
+    );
+    assert_eq!(found["DefaultPolicyVersion"]["PolicyDocument"], OTHER);
+    let versions = ram("ListPolicyVersions", &[policy, kind]).await;
+    let versions = versions["PolicyVersions"]["PolicyVersion"].as_array().unwrap().clone();
+    let named: Vec<_> = versions.iter().filter_map(|version| version["VersionId"].as_str()).collect();
+    assert_eq!(named, ["v3", "v4", "v5", "v6", "v7"]);
+    let more = [policy, ("PolicyDocument", OTHER)];
+    let (status, answer) = bench.call(crate::support::RAM, "CreatePolicyVersion", &more).await;
+    assert_eq!((status, answer["Code"].as_str()), (409, Some("LimitExceeded.Policy.Version")));
 }
 
 #[tokio::test]

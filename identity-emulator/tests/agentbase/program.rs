@@ -172,7 +172,7 @@ fn announces_itself_readably_with_lines_for_a_shell() {
         if let Some(export) = line.strip_prefix("export ") {
             exports.push(export.split('=').next().unwrap().to_owned());
         }
-        if exports.len() == 12 {
+        if exports.len() == 18 {
             break;
         }
     }
@@ -189,6 +189,12 @@ fn announces_itself_readably_with_lines_for_a_shell() {
         "IDENTITY_OPENAPI_HOST",
         "IDENTITY_OPENAPI_SCHEME",
         "IDAAS_CLIENT_SECRET",
+        "ALIBABA_CLOUD_ACCESS_KEY_ID",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+        "AGENT_IDENTITY_REGION_ID",
+        "AGENT_IDENTITY_ENDPOINT",
+        "AGENT_IDENTITY_DATA_ENDPOINT",
+        "ALIBABA_CLOUD_RAM_ENDPOINT",
     ];
     assert_eq!(exports[4..], expected);
 }
