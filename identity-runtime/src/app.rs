@@ -1,6 +1,7 @@
 //! `AgentApp`: an agent behind the HTTP contract of the platforms.
 
 mod caller;
+mod connections;
 mod consent;
 mod events;
 mod failure;
@@ -46,8 +47,11 @@ use self::{
 };
 use crate::ReturnUrlRouter;
 
-/// More invocations at once than this cannot be asked for.
+/// More invocations or connections at once than this cannot be asked for.
 const MOST_PERMITS: usize = Semaphore::MAX_PERMITS;
+
+/// Connections beside those that invocations need: for health, for consents, and for who is told that there are too many.
+const SPARE_CONNECTIONS: usize = 1024;
 
 /// An agent behind the HTTP contract of the platforms: one async function as `POST /invocations`, its health at `/health`
 /// and `/ping`.
@@ -105,6 +109,15 @@ struct Settings {
     retry_after: Duration,
     heartbeat: Duration,
     grace: Duration,
+    header_timeout: Duration,
+    connections: Option<usize>,
+}
+
+impl Settings {
+    fn limits(&self) -> connections::Limits {
+        let usual = || self.concurrency.saturating_add(SPARE_CONNECTIONS).min(MOST_PERMITS);
+        connections::Limits { header_timeout: self.header_timeout, connections: self.connections.unwrap_or_else(usual) }
+    }
 }
 
 impl Default for Settings {
@@ -119,6 +132,8 @@ impl Default for Settings {
             retry_after: Duration::from_secs(1),
             heartbeat: Duration::from_secs(15),
             grace: Duration::from_secs(25),
+            header_timeout: Duration::from_secs(75),
+            connections: None,
         }
     }
 }
@@ -165,7 +180,8 @@ impl AgentApp {
     }
 
     /// Its routes, to serve as they are or in an application of your own. Tell the app through
-    /// [`shutdown`](Self::shutdown) when that ends; [`serve`](Self::serve) does so itself.
+    /// [`shutdown`](Self::shutdown) when that ends; [`serve`](Self::serve) does so itself. The bounds on connections are those
+    /// of `serve`, too: your own server needs its own.
     #[must_use = "the routes serve nothing until they are mounted"]
     pub fn into_router(self) -> Router {
         let limit = DefaultBodyLimit::max(self.inner.settings.body_limit);
@@ -301,6 +317,21 @@ impl AgentAppBuilder {
         self
     }
 
+    /// How long a connection to [`serve`](AgentApp::serve) may take from its beginning, or from its last answer, until the head
+    /// of a request is there; then it is closed. It bounds slow callers and idle ones. Default: 75 s, as gateways commonly keep
+    /// idle connections for 60 s and must be the first to close them.
+    pub fn with_header_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.header_timeout = timeout;
+        self
+    }
+
+    /// How many connections to [`serve`](AgentApp::serve) may be open at once; more wait in the listener's queue until one
+    /// closes, health checks included. Default: 1,024 more than invocations may be under way.
+    pub fn with_connections(mut self, connections: usize) -> Self {
+        self.settings.connections = Some(connections);
+        self
+    }
+
     /// How long [`serve`](AgentApp::serve) lets invocations and tasks go on after the signal. Default: 25 s, which is less
     /// than what container platforms give.
     pub fn with_shutdown_grace(mut self, grace: Duration) -> Self {
@@ -320,6 +351,8 @@ impl AgentAppBuilder {
             ("the deadline", !settings.deadline.is_zero() && settings.deadline <= century),
             ("the concurrency limit", (1..=MOST_PERMITS).contains(&settings.concurrency)),
             ("the heartbeat", !settings.heartbeat.is_zero() && settings.heartbeat <= century),
+            ("the header timeout", !settings.header_timeout.is_zero() && settings.header_timeout <= century),
+            ("the connection limit", settings.connections.is_none_or(|limit| (1..=MOST_PERMITS).contains(&limit))),
         ] {
             if !is_good {
                 return Err(AppBuildError::Setting { setting });

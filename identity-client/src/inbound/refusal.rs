@@ -17,6 +17,9 @@ macro_rules! codes {
         }
 
         impl RefusalCode {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$name),*];
+
             /// The code as text, for example `signature_invalid`. Stable.
             #[must_use]
             pub fn as_str(self) -> &'static str {
@@ -346,5 +349,20 @@ impl Challenge {
         let text = if quoted.is_empty() { "Bearer".to_owned() } else { format!("Bearer {}", quoted.join(", ")) };
         // Everything in it was checked to be printable ASCII.
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_stands_on_the_troubleshooting_page() {
+        let page = include_str!("../../../TROUBLESHOOTING.md");
+        let section = page.split("\n## ").find(|section| section.starts_with("Who is calling")).unwrap();
+        let words: Vec<_> = section.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_').collect();
+        for code in RefusalCode::ALL {
+            assert!(words.contains(&code.as_str()), "{code}");
+        }
     }
 }

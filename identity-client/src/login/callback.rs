@@ -244,4 +244,28 @@ mod tests {
         assert!(failure("state=s1&error=Call+555").ends_with("(unknown)"));
         assert!(!failure("state=s1&error=call&iss=https://evil.example.com").contains("call"));
     }
+
+    #[test]
+    fn every_failure_stands_on_the_troubleshooting_page() {
+        let page = include_str!("../../../TROUBLESHOOTING.md");
+        let section = page.split("\n## ").find(|section| section.starts_with("Signing users in")).unwrap();
+        let error = || Error::protocol("…");
+        for failure in [
+            LoginFailure::Malformed,
+            LoginFailure::UnknownState,
+            LoginFailure::Replayed,
+            LoginFailure::IssuerMissing,
+            LoginFailure::IssuerMismatch,
+            LoginFailure::Declined { code: "`access_denied`".to_owned() },
+            LoginFailure::IdTokenMissing,
+            LoginFailure::Issuer(error()),
+        ] {
+            let text = failure.to_string();
+            let text = text.split(": …").next().unwrap();
+            assert!(section.contains(&format!("`{}`: {text}", failure.code())), "{}: {text}", failure.code());
+        }
+        // Those of ID tokens are codes of refusals, and so are their names here.
+        let refusal = LoginFailure::IdToken(crate::inbound::RefusalCode::NonceMismatch.into());
+        assert!(section.contains(&format!("`{}`", refusal.code())));
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::{future::Future, io, pin::pin, time::Duration};
 
-use axum::serve::ListenerExt as _;
 use futures_util::{
     FutureExt as _,
     future::{Either, FusedFuture as _, join, select},
@@ -10,7 +9,7 @@ use futures_util::{
 use tokio::net::TcpListener;
 
 use super::{
-    AgentApp, Inner,
+    AgentApp, Inner, connections,
     lifecycle::{Lifecycle, Stage},
     tasks::Tasks,
 };
@@ -50,30 +49,31 @@ impl AgentApp {
     /// Serves until the signal, for example `tokio::signal::ctrl_c`, and then until what is under way has ended, but no
     /// longer than the grace (25 s by default): see [`Shutdown`] for what happens at the signal and after the grace.
     ///
+    /// It speaks HTTP/1.1, and bounds how many connections there are and how long one may be without a request: see
+    /// [`with_connections`](super::AgentAppBuilder::with_connections) and
+    /// [`with_header_timeout`](super::AgentAppBuilder::with_header_timeout).
+    ///
     /// # Errors
-    /// What the listener fails with.
+    /// None today: after an error of the listener it goes on accepting.
     ///
     /// # Cancel safety
-    /// Dropping it stops accepting connections; open ones go on. End the app with the signal instead.
+    /// Dropping it stops accepting connections; requests under way on open ones are still answered. End the app with the signal
+    /// instead.
     pub async fn serve(self, listener: TcpListener, signal: impl Future<Output = ()> + Send) -> io::Result<()> {
         let shutdown = self.shutdown();
         let grace = self.inner.settings.grace;
         let begun = shutdown.lifecycle.end_of_waits();
-        // Events are small and must not wait for one another.
-        let listener = listener.tap_io(|stream| {
-            let _ = stream.set_nodelay(true);
-        });
-        let server =
-            axum::serve(listener, self.into_router()).with_graceful_shutdown(shutdown.lifecycle.end_of_waits());
-        let mut server = pin!(server.into_future().fuse());
+        let limits = self.inner.settings.limits();
+        let stop = shutdown.lifecycle.end_of_waits();
+        let mut server = pin!(connections::serve(listener, self.into_router(), limits, stop).fuse());
         match select(server.as_mut(), select(pin!(signal), pin!(begun))).await {
-            Either::Left((ended, _)) => return ended,
+            Either::Left(_) => return Ok(()),
             Either::Right(_) => shutdown.begin(),
         }
         tracing::info!("the agent is shutting down");
         let all = join(server.as_mut(), shutdown.tasks.idle());
-        if let Ok((ended, ())) = tokio::time::timeout(grace, all).await {
-            return ended;
+        if tokio::time::timeout(grace, all).await.is_ok() {
+            return Ok(());
         }
         let running_tasks = shutdown.tasks.running_tasks().len();
         tracing::warn!(running_tasks, "the time to shut down is over; what is still under way is dropped");
@@ -81,7 +81,7 @@ impl AgentApp {
         let last_words = async {
             shutdown.tasks.idle().await;
             if !server.is_terminated() {
-                let _ = server.await;
+                server.await;
             }
         };
         let _ = tokio::time::timeout(LAST_WORDS, last_words).await;

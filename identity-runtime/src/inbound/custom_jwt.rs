@@ -22,6 +22,9 @@ use crate::app::Failure;
 /// [`InboundUser`], and the [`VerifiedClaims`]. A refusal is RFC 6750's, with a body in the form of the app's other errors;
 /// the log has the reason.
 ///
+/// The user is the token's `sub`. A machine's own token (client credentials) usually has its client there (RFC 9068 section 2.2), so
+/// that is the user then; that no user and no client have one name is the issuer's to see to (section 5 there).
+///
 /// It works on any service of `tower`, an [`axum::Router`] for example. For an [`AgentApp`](crate::AgentApp):
 ///
 /// ```

@@ -1,6 +1,7 @@
-//! Everything is bounded: bodies, invocations at once, their time.
+//! Everything is bounded: bodies, invocations and connections at once, their time.
 
 use std::{
+    io::ErrorKind,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,7 +13,12 @@ use futures_util::stream;
 use http::StatusCode;
 use identity_runtime::{AgentApp, AppBuildError, Reply, ReturnUrlRouter};
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::Semaphore, time::Instant};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::Semaphore,
+    time::Instant,
+};
 
 use crate::support::{Anything, error, nothing, read_until, serve, within};
 
@@ -152,6 +158,61 @@ async fn the_deadline_ends_the_wait_for_a_body() -> Result<(), Anything> {
     Ok(())
 }
 
+/// Ends once the other side has closed it.
+async fn closed(connection: &mut (impl AsyncRead + Unpin)) -> Result<(), Anything> {
+    let mut rest = Vec::new();
+    match within(connection.read_to_end(&mut rest)).await? {
+        Ok(_) => Ok(()),
+        // What was written meanwhile finds nobody.
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[tokio::test]
+async fn a_connection_without_a_whole_request_is_closed_and_one_at_work_is_not() -> Result<(), Anything> {
+    const BOUND: Duration = Duration::from_secs(1);
+    let app = AgentApp::builder(async |_: Value, _| {
+        tokio::time::sleep(BOUND * 3 / 2).await;
+        Ok::<_, Never>("long")
+    });
+    let app = serve(app.with_header_timeout(BOUND)).await?;
+    let (mut silent, slow) = (TcpStream::connect(app.address).await?, TcpStream::connect(app.address).await?);
+    let mut idle = TcpStream::connect(app.address).await?;
+    idle.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").await?;
+    assert!(read_until(&mut idle, "Healthy").await?.starts_with("HTTP/1.1 200 "));
+    let (mut read, mut write) = slow.into_split();
+    let byte_by_byte = async {
+        write.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nX: ").await?;
+        while write.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok::<_, Anything>(())
+    };
+    let dropped = async { tokio::try_join!(closed(&mut silent), closed(&mut idle), closed(&mut read), byte_by_byte) };
+    let (dropped, answer) = tokio::join!(within(dropped), app.post(&nothing()).send());
+    dropped??;
+    assert_eq!(answer?.json::<Value>().await?, "long");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_connection_too_many_waits_until_another_has_gone() -> Result<(), Anything> {
+    let app = AgentApp::builder(async |_: Value, _| Ok::<_, Never>(()));
+    let app = serve(app.with_connections(1)).await?;
+    let mut first = TcpStream::connect(app.address).await?;
+    let health = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+    first.write_all(health).await?;
+    read_until(&mut first, "Healthy").await?;
+    let mut second = TcpStream::connect(app.address).await?;
+    second.write_all(health).await?;
+    let mut byte = [0];
+    assert!(tokio::time::timeout(Duration::from_millis(200), second.read(&mut byte)).await.is_err());
+    drop(first);
+    assert!(read_until(&mut second, "Healthy").await?.starts_with("HTTP/1.1 200 "));
+    Ok(())
+}
+
 #[test]
 fn settings_that_let_nothing_through_are_refused() {
     let app = || AgentApp::builder(async |_: Value, _| Ok::<_, Never>(()));
@@ -162,6 +223,10 @@ fn settings_that_let_nothing_through_are_refused() {
         app().with_concurrency(0),
         app().with_concurrency(usize::MAX),
         app().with_heartbeat(Duration::ZERO),
+        app().with_header_timeout(Duration::ZERO),
+        app().with_header_timeout(Duration::MAX),
+        app().with_connections(0),
+        app().with_connections(usize::MAX),
     ] {
         assert!(matches!(bad.build(), Err(AppBuildError::Setting { .. })));
     }

@@ -86,7 +86,7 @@ async fn a_user_signs_in_with_a_token_and_an_answer_is_good_once() -> Result<(),
     assert_eq!((told["active"].as_bool(), told["sub"].as_str()), (Some(true), Some("lena")));
     // Once more: the attempt is over, and nothing is sent.
     assert_eq!(visitor.get(&back).await?.status().as_u16(), 400);
-    assert_eq!(front_end.openid.token_requests().await?, 1);
+    assert_eq!(front_end.openid.count("POST /token").await?, 1);
     assert!(front_end.who(&mut visitor).await?.starts_with("lena "), "the session goes on");
     Ok(())
 }
@@ -109,13 +109,13 @@ async fn an_answer_with_another_state_issuer_or_nonce_signs_nobody_in() -> Resul
     assert!(back.contains("iss="), "the provider names itself: {back}");
     front_end.is_refused(&mut visitor, &change(&back, "state", &"A".repeat(43))?, 400).await?;
     front_end.is_refused(&mut visitor, &change(&back, "iss", "https://evil.example.com")?, 400).await?;
-    assert_eq!(front_end.openid.token_requests().await?, 0);
+    assert_eq!(front_end.openid.count("POST /token").await?, 0);
 
     // A code of an authorization request that somebody else has begun: its nonce is not of this login.
     let place = visitor.next(&front_end.url("/login")).await?;
     let back = visitor.agree(&change(&place, "nonce", "forged")?, "lena", &callback).await?;
     front_end.is_refused(&mut visitor, &back, 502).await?;
-    assert_eq!(front_end.openid.token_requests().await?, 1);
+    assert_eq!(front_end.openid.count("POST /token").await?, 1);
 
     // PKCE: a code of another challenge.
     let place = visitor.next(&front_end.url("/login")).await?;
@@ -139,7 +139,7 @@ async fn a_token_that_ends_is_renewed_with_rotating_refresh_tokens() -> Result<(
         assert!(who.starts_with("nora ") && who != last, "{who}");
         last = who;
     }
-    assert_eq!(front_end.openid.token_requests().await?, 4);
+    assert_eq!(front_end.openid.count("POST /token").await?, 4);
     Ok(())
 }
 

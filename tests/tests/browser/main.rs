@@ -194,7 +194,7 @@ async fn an_ended_token_is_refreshed_without_the_user() -> Result<(), Anything> 
             assert_ne!(next.expose_secret(), last.expose_secret());
             let told = openid.introspect(next.expose_secret()).await?;
             assert_eq!((told["active"].as_bool(), told["sub"].as_str()), (Some(true), Some("dora")));
-            assert_eq!(openid.token_requests().await?, 1 + refreshes);
+            assert_eq!(openid.count("POST /token").await?, 1 + refreshes);
             last = next;
         }
         assert_eq!(all_shown_to("dora").len(), 1, "the user was asked once");

@@ -47,31 +47,52 @@ impl OpenIdProvider {
 
     /// Registers a redirect URI for the client, as an operator does by hand.
     pub(super) async fn allow_redirect(&self, uri: &str) -> Result<(), Anything> {
-        let body = json!({ "client_id": CLIENT.0, "uri": uri });
-        let sent = self.http.post(format!("{}/redirect-uri", self.control)).json(&body).send().await?;
-        sent.error_for_status()?;
+        self.control("redirect-uri", &json!({ "client_id": CLIENT.0, "uri": uri })).await
+    }
+
+    /// What only a test can do; see the provider's README.
+    pub(super) async fn control(&self, what: &str, how: &Value) -> Result<(), Anything> {
+        self.http.post(format!("{}/{what}", self.control)).json(how).send().await?.error_for_status()?;
         Ok(())
+    }
+
+    /// Posts a form as this client, with its secret, and gives the answer.
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        client: (&str, &str),
+        form: &[(&str, &str)],
+    ) -> Result<Value, Anything> {
+        post_form(&self.http, &format!("{}{path}", self.issuer), client, form).await
     }
 
     /// What the provider itself says about a token: RFC 7662.
     pub(super) async fn introspect(&self, token: &str) -> Result<Value, Anything> {
-        let form: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("token", token).finish();
-        let request =
-            self.http.post(format!("{}/token/introspection", self.issuer)).basic_auth(CLIENT.0, Some(CLIENT.1));
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
-        let answer = request.send().await?.error_for_status()?.bytes().await?;
-        Ok(serde_json::from_slice(&answer)?)
+        self.post("/token/introspection", CLIENT, &[("token", token)]).await
     }
 
-    /// How often its token endpoint was asked.
-    pub(super) async fn token_requests(&self) -> Result<u64, Anything> {
+    /// How often it was asked this, for example `POST /token`.
+    pub(super) async fn count(&self, request: &str) -> Result<u64, Anything> {
         let answer = self.http.get(format!("{}/counts", self.control)).send().await?.bytes().await?;
-        Ok(serde_json::from_slice::<Value>(&answer)?["POST /token"].as_u64().unwrap_or_default())
+        Ok(serde_json::from_slice::<Value>(&answer)?[request].as_u64().unwrap_or_default())
     }
 }
 
+/// Posts a form as this client, with its secret, and gives the answer, be it an error.
+pub(super) async fn post_form(
+    http: &reqwest::Client,
+    url: &str,
+    client: (&str, &str),
+    form: &[(&str, &str)],
+) -> Result<Value, Anything> {
+    let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let request = http.post(url).basic_auth(client.0, Some(client.1));
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+    Ok(serde_json::from_slice(&request.send().await?.bytes().await?)?)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the test's own questions to a peer on loopback")]
-fn http() -> Result<reqwest::Client, Anything> {
+pub(super) fn http() -> Result<reqwest::Client, Anything> {
     let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     Ok(builder.timeout(Duration::from_secs(10)).build()?)
 }
