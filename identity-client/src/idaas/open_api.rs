@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     scope::Permissions,
-    tokens::{ACCESS_TOKEN, Lifetime, Shared, TOKEN_EXCHANGE, issued, protocol},
+    tokens::{ACCESS_TOKEN, Kind, Lifetime, Shared, TOKEN_EXCHANGE, issued, protocol},
 };
 use crate::{
     acs3::{self, AccessKey},
@@ -67,6 +67,7 @@ struct OpenApiAnswer {
 struct TokenResponse {
     access_token: Option<SecretString>,
     token_type: Option<String>,
+    issued_token_type: Option<String>,
     expires_in: Option<Value>,
     expires_at: Option<Value>,
 }
@@ -75,5 +76,6 @@ pub(crate) fn read(body: &[u8], asked_at: Moment) -> Result<Issued, Error> {
     let answer: OpenApiAnswer = object(body).ok_or_else(|| protocol("is not the JSON object that it should be"))?;
     let token = answer.token_response.ok_or_else(|| protocol("holds no token"))?;
     let lifetime = Lifetime { expires_in: token.expires_in, expires_at: token.expires_at };
-    issued(token.access_token, token.token_type.as_deref(), &lifetime, asked_at)
+    let kind = Kind { form: token.token_type.as_deref(), meaning: token.issued_token_type.as_deref() };
+    issued(token.access_token, &kind, &lifetime, asked_at)
 }

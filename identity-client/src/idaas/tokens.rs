@@ -275,6 +275,7 @@ fn form(shown: &Shown, grant: &[(&str, &str)]) -> Bytes {
 struct TokenAnswer {
     access_token: Option<SecretString>,
     token_type: Option<String>,
+    issued_token_type: Option<String>,
     expires_in: Option<Value>,
     expires_at: Option<Value>,
     scope: Option<String>,
@@ -285,8 +286,8 @@ fn read(body: &[u8], asked_at: Moment) -> Result<Issued, Error> {
     let scopes = answer.scope.unwrap_or_default();
     let scopes = scopes.split_ascii_whitespace().map(Scope::new).collect::<Result<_, _>>().unwrap_or_default();
     let lifetime = Lifetime { expires_in: answer.expires_in, expires_at: answer.expires_at };
-    issued(answer.access_token, answer.token_type.as_deref(), &lifetime, asked_at)
-        .map(|issued| issued.with_scopes(scopes))
+    let kind = Kind { form: answer.token_type.as_deref(), meaning: answer.issued_token_type.as_deref() };
+    issued(answer.access_token, &kind, &lifetime, asked_at).map(|issued| issued.with_scopes(scopes))
 }
 
 pub(crate) fn protocol(problem: &str) -> Error {
@@ -322,15 +323,25 @@ impl Lifetime {
     }
 }
 
+/// What the answer says the token is.
+pub(crate) struct Kind<'a> {
+    pub(crate) form: Option<&'a str>,
+    /// Of an exchange (RFC 8693 section 2.2.1). One that is not told is the one that was asked for.
+    pub(crate) meaning: Option<&'a str>,
+}
+
 pub(crate) fn issued(
     token: Option<SecretString>,
-    kind: Option<&str>,
+    kind: &Kind<'_>,
     lifetime: &Lifetime,
     asked_at: Moment,
 ) -> Result<Issued, Error> {
     // RFC 6749 section 7.1: a token of a type that the client does not understand must not be used.
-    if kind.is_some_and(|kind| !kind.is_empty() && !kind.eq_ignore_ascii_case("bearer")) {
+    if kind.form.is_some_and(|kind| !kind.is_empty() && !kind.eq_ignore_ascii_case("bearer")) {
         return Err(protocol("holds a token that is not of type Bearer"));
+    }
+    if kind.meaning.is_some_and(|kind| !kind.is_empty() && kind != ACCESS_TOKEN) {
+        return Err(protocol("holds a token of another kind than the access token that was asked for"));
     }
     let token =
         token.filter(|token| !token.expose_secret().trim().is_empty()).ok_or_else(|| protocol("holds no token"))?;

@@ -16,6 +16,7 @@ mod consent;
 mod loopback;
 mod operations;
 mod secrets;
+mod standards;
 mod support;
 mod tokens;
 mod users;
