@@ -1,6 +1,7 @@
 //! What the examples stand on: the platform that `GREENNODE_*` names, or an emulator in this process.
 
 mod agent;
+mod agent_identity_ground;
 mod agentkit_ground;
 mod chat;
 mod http;
@@ -13,6 +14,7 @@ use identity_client::{
 use identity_emulator::{Emulator, EmulatorBuilder, Human};
 
 pub use agent::{AgentServer, People, Question};
+pub use agent_identity_ground::{AgentIdentityGround, ROLE};
 pub use agentkit_ground::AgentKitGround;
 pub use chat::Chat;
 pub use http::without_redirects;
