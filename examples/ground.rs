@@ -5,6 +5,7 @@ mod agent_identity_ground;
 mod agentkit_ground;
 mod chat;
 mod http;
+mod object_store;
 mod terminal;
 
 use identity_client::{
@@ -17,7 +18,8 @@ pub use agent::{AgentServer, People, Question};
 pub use agent_identity_ground::{AgentIdentityGround, ROLE};
 pub use agentkit_ground::AgentKitGround;
 pub use chat::Chat;
-pub use http::without_redirects;
+pub use http::{bounded, without_redirects};
+pub use object_store::ObjectStore;
 pub use terminal::{argument, countdown, ctrl_c, human, port};
 
 /// The agent identity that the examples use on the emulator.
