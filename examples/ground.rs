@@ -1,9 +1,11 @@
 //! What the examples stand on: the platform that `GREENNODE_*` names, or an emulator in this process.
 
 mod agent;
+mod agent_identity_ground;
 mod agentkit_ground;
 mod chat;
 mod http;
+mod object_store;
 pub mod sample;
 mod terminal;
 
@@ -14,9 +16,11 @@ use identity_client::{
 use identity_emulator::{Emulator, EmulatorBuilder, Human};
 
 pub use agent::{AgentServer, People, Question};
+pub use agent_identity_ground::{AgentIdentityGround, ROLE};
 pub use agentkit_ground::AgentKitGround;
 pub use chat::Chat;
-pub use http::without_redirects;
+pub use http::{bounded, without_redirects};
+pub use object_store::ObjectStore;
 pub use terminal::{argument, countdown, ctrl_c, human, port};
 
 /// The agent identity that the examples use on the emulator.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use identity_client::{AccessToken, Error, agentkit::Trouble};
-use identity_examples::without_redirects;
+use identity_examples::{bounded, without_redirects};
 use serde::Deserialize;
 use url::Url;
 
@@ -53,7 +53,7 @@ impl Documents {
             // The next call gets a fresh one, or asks the user again.
             return Err(Error::credential_rejected(access_token).into());
         }
-        match serde_json::from_slice(&bounded(answer).await?) {
+        match serde_json::from_slice(&bounded(answer, LIMIT).await?) {
             Ok(Answer { code: 0, data: Some(data) }) => Ok(data.content),
             _ if status == reqwest::StatusCode::NOT_FOUND => Err("there is no such document".into()),
             Ok(Answer { code, .. }) => Err(refused(status, Some(code)).into()),
@@ -65,15 +65,4 @@ impl Documents {
 fn refused(status: reqwest::StatusCode, code: Option<i64>) -> Error {
     let (provider, status) = ("feishu_oauth".to_owned(), status.as_u16());
     Trouble::Downstream { provider, status, code: code.map(|code| code.to_string()) }.into()
-}
-
-async fn bounded(mut answer: reqwest::Response) -> Result<Vec<u8>, AnyError> {
-    let mut body = Vec::new();
-    while let Some(part) = answer.chunk().await? {
-        if body.len() + part.len() > LIMIT {
-            return Err("the document is too long for this example".into());
-        }
-        body.extend_from_slice(&part);
-    }
-    Ok(body)
 }

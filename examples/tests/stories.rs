@@ -149,6 +149,53 @@ async fn feishu_document() -> Result<(), Anything> {
 }
 
 #[tokio::test]
+async fn weather() -> Result<(), Anything> {
+    let story = [
+        "1. no AGENT_IDENTITY_* variables",
+        "   the weather service answers 401 ",
+        "2. the agent knows that in Beijing it has 23 °C",
+        "3. and in Hangzhou 19 °C",
+        "   Agent Identity was asked for 1 key",
+    ];
+    let told = tells("weather", &[], &story).await?;
+    assert!(!told.contains("wk-"), "the key is never shown: {told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn schedule() -> Result<(), Anything> {
+    let story = [
+        "1. no AGENT_IDENTITY_* variables",
+        "2. today alice has",
+        "   09:30 stand-up",
+        "   14:00 dentist",
+        "3. today bob has",
+        "   11:00 piano lesson",
+        "4. a session for alice does not open bob's: the object store answers 403 Forbidden, \"AccessDenied\"",
+        "   the role was assumed 2 times",
+    ];
+    let told = tells("schedule", &[], &story).await?;
+    assert!(!told.contains("STS.") && !told.contains("CAIS"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn object_storage() -> Result<(), Anything> {
+    let story = [
+        "1. no AGENT_IDENTITY_* variables",
+        "2. the agent has put reports/monday.txt and reports/tuesday.txt",
+        "3. and reads on Monday's: 12 tickets",
+        "   for all of it the role was assumed 1 time",
+        "4. sixteen minutes later, whoever kept the credentials is told: the service refused the STS credentials",
+        "5. a handler gets others, and reads on Tuesday's: 9 tickets",
+        "   the role was assumed 2 times",
+    ];
+    let told = tells("object_storage", &[], &story).await?;
+    assert!(!told.contains("STS.") && !told.contains("CAIS"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn delegated_api_key() -> Result<(), Anything> {
     let story = [
         "1. alice must enter a key; please open",

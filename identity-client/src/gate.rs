@@ -150,6 +150,10 @@ pub(crate) async fn poll(client: &Inner, pending: &PendingAuthorization) -> Resu
         },
         Ok(Err(answer)) => {
             binding.still_missing(pending);
+            // Of a platform that waits for a confirmation, there is nothing more to come.
+            if binding.watch(pending).is_some_and(|standing| *standing.borrow() == Standing::Refused) {
+                return Err(refused(pending));
+            }
             Ok(Passage::Pending(answer))
         }
         Err(error) => {

@@ -90,7 +90,7 @@ use self::{
     call::{Call, Caller, Plane},
     config::{Given, Settings},
     form::Form,
-    keys::Keys,
+    keys::{Keys, Origin},
     workload::Workload,
 };
 use crate::{
@@ -424,7 +424,10 @@ impl AgentIdentityBuilder {
     /// cannot be used, or that the workload identity is missing.
     pub fn build(self) -> Result<AgentIdentity, BuildError> {
         let clock = Arc::clone(&self.clock);
+        let is_named = self.environment.as_ref().is_some_and(is_configured);
         let (management, settings) = self.resolve()?;
+        // The metadata service is where keys are looked for if nobody says anything.
+        let is_guess = matches!(&settings.keys, Some((Origin::Metadata { role: None, .. }, CredentialSource::EcsRole)));
         let has_token = settings.workload_token.is_some();
         if settings.keys.is_none() && !has_token {
             return Err(BuildError::missing(
@@ -439,10 +442,13 @@ impl AgentIdentityBuilder {
                 AgentIdentityName::new(UNNAMED).map_err(|error| BuildError::broken(error.to_string(), "report this"))?
             }
             None => {
-                return Err(BuildError::broken(
-                    "the caller is configured, but not as which workload identity to act",
-                    "set AGENT_IDENTITY_WORKLOAD_IDENTITY_NAME, or give it in code with `with_workload_identity(..)`; none is made up and none is created for you; to only manage, use `build_management()`",
-                ));
+                let problem = "as which workload identity to act is not configured";
+                let hint = "set AGENT_IDENTITY_WORKLOAD_IDENTITY_NAME, or give it in code with `with_workload_identity(..)`; none is made up and none is created for you; to only manage, use `build_management()`";
+                return Err(if is_guess && !is_named {
+                    BuildError::missing(problem, hint)
+                } else {
+                    BuildError::broken(problem, hint)
+                });
             }
         };
         let workload = Workload::new(management.caller.clone(), named, settings.workload_token, &clock);

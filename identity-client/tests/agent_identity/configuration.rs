@@ -70,6 +70,12 @@ fn nothing_configured_is_missing_and_a_runtime_token_is_enough() {
     let off = ("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true");
     let error = AgentIdentity::from_environment(&Environment::of([off, NAME])).err().unwrap();
     assert!(error.is_missing(), "{error}");
+    // That there may be a metadata service, nobody has configured.
+    let error = AgentIdentity::from_environment(&Environment::of([] as [(&str, &str); 0])).err().unwrap();
+    assert!(error.is_missing() && error.to_string().contains("which workload identity"), "{error}");
+    for said in [("ALIBABA_CLOUD_ECS_METADATA", "role"), ("AGENT_IDENTITY_REGION_ID", "cn-hangzhou")] {
+        assert!(AgentIdentity::from_environment(&Environment::of([said])).err().unwrap().is_broken());
+    }
     let token = ("AGENT_IDENTITY_WORKLOAD_ACCESS_TOKEN", "hunter2.a.b.c.d");
     let platform = AgentIdentity::from_environment(&Environment::of([off, token])).unwrap();
     assert_eq!(platform.source(), None);

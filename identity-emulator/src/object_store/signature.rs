@@ -129,11 +129,16 @@ pub(super) fn verify(
     if claim.payload != UNSIGNED && claim.payload != sha256(received.body) {
         return Err(Refused::Mismatch);
     }
-    let canonical = canonical(&claim, received).ok_or(Refused::Mismatch)?;
+    let expected = signature(&claim, received, &secret, [day, region]).ok_or(Refused::Mismatch)?;
+    if random::same_secret(&expected, &claim.signature) { Ok(session) } else { Err(Refused::Mismatch) }
+}
+
+/// The signature that such a request must have.
+fn signature(claim: &Claim, received: Received<'_>, secret: &SecretString, [day, region]: [&str; 2]) -> Option<String> {
+    let canonical = canonical(claim, received)?;
     let scope = format!("{day}/{region}/s3/aws4_request");
     let to_sign = format!("{ALGORITHM}\n{}\n{scope}\n{}", claim.date, sha256(canonical.as_bytes()));
-    let expected = hex(sign(signing_key(&secret, &[day, region]).as_ref(), &to_sign).as_ref());
-    if random::same_secret(&expected, &claim.signature) { Ok(session) } else { Err(Refused::Mismatch) }
+    Some(hex(sign(signing_key(secret, &[day, region]).as_ref(), &to_sign).as_ref()))
 }
 
 fn canonical(claim: &Claim, received: Received<'_>) -> Option<String> {
@@ -163,4 +168,79 @@ fn signing_key(secret: &SecretString, scope: &[&str]) -> hmac::Tag {
     let (first, rest) = scope.split_first().map_or(("", scope), |(first, rest)| (*first, rest));
     let key = sign(format!("AWS4{}", secret.expose_secret()).as_bytes(), first);
     rest.iter().chain(&["s3", "aws4_request"]).fold(key, |key, part| sign(key.as_ref(), part))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Method, Uri};
+
+    use super::*;
+
+    /// Method, URI, headers besides those that all have, body, names of the signed headers, signature.
+    type Example<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [u8], &'a str, &'a str);
+
+    const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    /// The examples of a signature in the header that Amazon publishes: "Authenticating Requests: Using the Authorization Header
+    /// (AWS Signature Version 4)" in the API reference of S3.
+    #[test]
+    fn published_examples_of_signed_headers_are_verified() {
+        let welcome = b"Welcome to Amazon S3.";
+        let hash = sha256(welcome);
+        let stored = [("date", "Fri, 24 May 2013 00:00:00 GMT"), ("x-amz-storage-class", "REDUCED_REDUNDANCY")];
+        let examples: [Example<'_>; 4] = [
+            (
+                "GET",
+                "/test.txt",
+                &[("range", "bytes=0-9")],
+                b"",
+                "host;range;x-amz-content-sha256;x-amz-date",
+                "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+            ),
+            (
+                "PUT",
+                "/test%24file.text",
+                &stored,
+                welcome,
+                "date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class",
+                "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
+            ),
+            (
+                "GET",
+                "/?lifecycle",
+                &[],
+                b"",
+                "host;x-amz-content-sha256;x-amz-date",
+                "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543",
+            ),
+            (
+                "GET",
+                "/?max-keys=2&prefix=J",
+                &[],
+                b"",
+                "host;x-amz-content-sha256;x-amz-date",
+                "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
+            ),
+        ];
+        for (method, uri, more, body, signed, expected) in examples {
+            let (method, uri): (Method, Uri) = (method.parse().unwrap(), uri.parse().unwrap());
+            let payload = if body.is_empty() { EMPTY } else { &hash };
+            let scope = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request";
+            let authorization = format!("{ALGORITHM} Credential={scope},SignedHeaders={signed},Signature={expected}");
+            let own = [
+                ("host", "examplebucket.s3.amazonaws.com"),
+                ("x-amz-date", "20130524T000000Z"),
+                ("x-amz-content-sha256", payload),
+                ("authorization", &authorization),
+            ];
+            let header = |(name, value): &(&str, &str)| (name.parse().unwrap(), value.parse().unwrap());
+            let headers: HeaderMap = own.iter().chain(more).map(header).collect();
+            let received = Received { method: &method, uri: &uri, headers: &headers, body };
+            let claim = Claim::read(received).ok().unwrap();
+            assert_eq!((&*claim.credential, &*claim.signature), (scope, expected));
+            let secret = SecretString::from("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+            let computed = signature(&claim, received, &secret, ["20130524", "us-east-1"]);
+            assert_eq!(computed.as_deref(), Some(expected), "{uri}");
+        }
+    }
 }

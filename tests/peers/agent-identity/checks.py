@@ -5,9 +5,12 @@ import base64
 import json
 import re
 
+import boto3
 from alibabacloud_agentidentity20250901 import models as control
 from alibabacloud_agentidentitydata20251127 import models as data
-from peer import RETURN_URL, decide, fetch, fresh, query_of, refused, require
+from botocore.config import Config as StoreConfig
+from botocore.exceptions import ClientError
+from peer import RETURN_URL, CheckFailed, decide, fetch, fresh, query_of, refused, require
 
 
 def _agent(emulator, **more):
@@ -231,6 +234,64 @@ def strangers(emulator):
     refused("UnsupportedOperation.NotEmulated", lambda: emulator.control().create_user_pool(pool))
 
 
+def _store(emulator, key_id, secret, token):
+    """The most used client of such stores. It signs headers, and is set up as the vendor's manual has it for OSS."""
+    return boto3.client(
+        "s3",
+        endpoint_url=emulator.object_store,
+        region_name=emulator.region,
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
+        config=StoreConfig(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            retries={"total_max_attempts": 1},
+        ),
+    )
+
+
+def _refused_by_store(code, call):
+    try:
+        call()
+    except ClientError as error:
+        require(error.response["Error"]["Code"] == code, f"refused, but not with {code}")
+        return
+    raise CheckFailed(f"not refused with {code}")
+
+
+def object_store(emulator):
+    sdk, name = emulator.sdk(), fresh("file")
+    agent = _agent(emulator)
+    token = sdk.get_workload_access_token(agent, user_id="alice")
+    sts = asyncio.run(sdk.assume_role_for_workload_identity(workload_token=token, role_session_name="peer-session"))
+    parts = (sts.access_key_id, sts.access_key_secret, sts.security_token)
+    store, bucket = _store(emulator, *parts), emulator.bucket
+    keys = [f"{name}/plain.txt", f"{name}/ä b+c&d=e~*'(1).txt", f"{name}/deeper/{'x' * 200}"]
+    for key in keys:
+        store.put_object(Bucket=bucket, Key=key, Body=key.encode(), ContentType="text/plain")
+        found = store.get_object(Bucket=bucket, Key=key)
+        require(found["Body"].read() == key.encode() and found["ContentType"] == "text/plain", "another object")
+    pages = store.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{name}/", PaginationConfig={"PageSize": 1})
+    require(sorted(item["Key"] for page in pages for item in page["Contents"]) == sorted(keys), "another list")
+    part = store.get_object(Bucket=bucket, Key=keys[0], Range="bytes=0-3")
+    require(part["ContentRange"] == f"bytes 0-3/{len(keys[0])}" and part["Body"].read() == b"file", "another part")
+    require(store.head_object(Bucket=bucket, Key=keys[0])["ContentLength"] == len(keys[0]), "another length")
+    link = store.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": keys[1]}, ExpiresIn=60)
+    require(fetch("GET", link)[2] == keys[1], "the link leads elsewhere")
+    store.delete_object(Bucket=bucket, Key=keys[0])
+    _refused_by_store("NoSuchKey", lambda: store.get_object(Bucket=bucket, Key=keys[0]))
+    for code, stranger in (
+        ("SignatureDoesNotMatch", (parts[0], "wrong", parts[2])),
+        ("InvalidToken", (parts[0], parts[1], "CAISwrong")),
+        ("InvalidAccessKeyId", ("STS.unknown", parts[1], parts[2])),
+        ("AccessDenied", (emulator.access_key_id, emulator.access_key_secret, None)),
+    ):
+        _refused_by_store(code, lambda: _store(emulator, *stranger).list_objects_v2(Bucket=bucket))
+
+
 def scripted_consent(emulator):
     sdk, provider = emulator.sdk(), _provider(emulator)
     token = sdk.get_workload_access_token(_agent(emulator), user_id="carol")
@@ -256,5 +317,6 @@ MANUAL = [
     bound_consent,
     users_with_a_token_of_their_own,
     strangers,
+    object_store,
 ]
 APPROVING = [scripted_consent]
