@@ -5,6 +5,7 @@ mod agentkit_ground;
 mod chat;
 mod http;
 mod terminal;
+mod visitor;
 
 use identity_client::{
     BuildError, Environment, Error, IdentityClient, Platform,
@@ -12,11 +13,12 @@ use identity_client::{
 };
 use identity_emulator::{Emulator, EmulatorBuilder, Human};
 
-pub use agent::{AgentServer, People, Question};
+pub use agent::{AgentServer, People, Question, return_url};
 pub use agentkit_ground::AgentKitGround;
 pub use chat::Chat;
 pub use http::without_redirects;
 pub use terminal::{argument, countdown, ctrl_c, human, port};
+pub use visitor::{Arrival, Visitor, attribute};
 
 /// The agent identity that the examples use on the emulator.
 pub const AGENT: &str = "example-agent";

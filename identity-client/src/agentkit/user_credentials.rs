@@ -2,7 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{AgentKit, call::Call};
@@ -141,7 +141,7 @@ impl UserCredentials {
         id.map_or(Ok(()), |id| crate::wire::check_length(id, "credential id", 1, 256))?;
         data.map_or(Ok(()), |data| crate::wire::check_secret(data, "credential", LONGEST))?;
         Ok(Body {
-            credential_data: data.map(|data| data.expose_secret()),
+            credential_data: data.map(ExposeSecret::expose_secret),
             credential_id: id,
             identity_token: token,
             pool_name: self.agentkit.provider_pool(),

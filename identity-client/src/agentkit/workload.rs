@@ -197,17 +197,12 @@ impl Workloads {
     }
 
     /// A digest of all that names the identity, so that no two identities share a slot and no token of a user is kept twice.
+    /// No user is named by an empty id, so the agent itself is nobody else.
     fn key(&self, user: Option<&User>, keys: &Keys) -> Digest {
         let user = user.map(User::as_ref);
         let digest = user.and_then(crate::principal::UserRef::digest);
-        let mode: &[u8] = match (user, digest) {
-            (None, _) => b"agent",
-            (Some(_), None) => b"id",
-            (Some(_), Some(_)) => b"token",
-        };
         let text = |text: Option<&str>| text.unwrap_or_default().as_bytes().to_vec();
         let parts = [
-            mode.to_vec(),
             text(user.map(crate::principal::UserRef::id)),
             digest.map(|digest| digest.to_vec()).unwrap_or_default(),
             text(self.settings.workload.as_ref().map(AsRef::as_ref)),
