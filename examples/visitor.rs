@@ -63,16 +63,14 @@ impl Visitor {
         self.go(url, Some(prefix)).await
     }
 
-    /// Sends a form of a page, and goes where that leads.
+    /// Sends a form of a page, and does not go where that leads.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
-    pub async fn submit(&mut self, url: &Url, fields: &[(&str, &str)]) -> Result<Arrival, Anything> {
-        let answer = self.post_form(url, fields).await?;
-        match next(url, &answer)? {
-            Some(url) => self.go(url.as_str(), None).await,
-            None => Ok(Arrival { url: url.clone(), page: answer.error_for_status()?.text().await? }),
-        }
+    /// If the site cannot be reached.
+    pub async fn submit(&mut self, url: &Url, fields: &[(&str, &str)]) -> Result<Response, Anything> {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.http.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(url, request.body(form)).await
     }
 
     /// Sends what the script of a page does.
@@ -98,12 +96,6 @@ impl Visitor {
         &self.http
     }
 
-    async fn post_form(&mut self, url: &Url, fields: &[(&str, &str)]) -> Result<Response, Anything> {
-        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let request = self.http.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        self.send(url, request.body(form)).await
-    }
-
     async fn go(&mut self, url: &str, prefix: Option<&str>) -> Result<Arrival, Anything> {
         let mut url = Url::parse(url)?;
         let mut answers: Option<Vec<(&str, String)>> = None;
@@ -113,7 +105,7 @@ impl Visitor {
             }
             let answer = if let Some(fields) = answers.take() {
                 let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                self.post_form(&url, &fields).await?
+                self.submit(&url, &fields).await?
             } else {
                 let request = self.http.get(url.clone()).header(ACCEPT, "text/html");
                 self.send(&url, request).await?

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use identity_emulator::Human;
-use identity_examples::Visitor;
+use identity_examples::{Visitor, without_redirects};
 use rmcp::{
     ClientHandler, ClientLifecycleMode, ClientServiceExt as _, ErrorData, RoleClient,
     model::{
@@ -15,10 +15,7 @@ use rmcp::{
 };
 use url::Url;
 
-use crate::{
-    AnyError,
-    server::{Server, without_redirects},
-};
+use crate::{AnyError, server::Server};
 
 pub(crate) type Session = RunningService<RoleClient, Host>;
 

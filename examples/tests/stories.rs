@@ -182,7 +182,7 @@ async fn user_pool_login_prints_the_settings_of_login_app() -> Result<(), Anythi
     settings.push(("OAUTH2_REDIRECT_URI", "http://127.0.0.1:0/callback"));
     let (_app, told) = serving_with("login_app", &settings, "Open http://127.0.0.1:").await?;
     let origin = told[0].split(' ').nth(1).ok_or("no address")?;
-    let page = http()?.get(format!("{origin}/login")).send().await?;
+    let page = http()?.get(format!("{origin}/login")).header("host", "127.0.0.1:0").send().await?;
     let (place, issuer) = (page.headers()["location"].to_str()?, settings[0].1);
     assert!(place.starts_with(&format!("{issuer}/oauth/authorize?response_type=code&")), "{place}");
     assert!(place.contains("&scope=openid+profile+email&"), "{place}");
