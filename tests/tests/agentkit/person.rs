@@ -3,7 +3,7 @@
 use identity_tests::Anything;
 use reqwest::{
     Client, Response, Url,
-    header::{CONTENT_TYPE, LOCATION},
+    header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE},
 };
 
 #[expect(clippy::disallowed_methods, reason = "a visitor of pages on loopback, who follows redirects by hand")]
@@ -21,6 +21,9 @@ pub(crate) fn place(answer: &Response) -> Result<Url, Anything> {
 pub(crate) async fn allow(http: &Client, link: &str, login: &str) -> Result<Url, Anything> {
     let answer = http.get(link).send().await?.error_for_status()?;
     let here = answer.url().clone();
+    // The form counts in the browser that was shown it.
+    let cookies = answer.headers().get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok()?.split(';').next());
+    let cookies = cookies.collect::<Vec<_>>().join("; ");
     let page = answer.text().await?;
     let value = |before: &str| {
         let rest = page.split_once(before).map(|(_, rest)| rest).unwrap_or_default();
@@ -30,5 +33,5 @@ pub(crate) async fn allow(http: &Client, link: &str, login: &str) -> Result<Url,
     let fields = [("interaction", &*interaction), ("login", login), ("decision", "allow")];
     let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let request = http.post(here.join(&value("action=\""))?).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-    place(&request.body(form).send().await?)
+    place(&request.header(COOKIE, cookies).body(form).send().await?)
 }
