@@ -190,15 +190,7 @@ async fn drive(server: &Server, request: &Value, action: &str, sent: &Value) -> 
             let force = sent["ForceAuthentication"] == true;
             return user_token(&agentkit, provider, &User::asserted("user-0001")?, force).await;
         }
-        "Oauth2Callback" => {
-            let request = client(agentkit.clone());
-            let request =
-                request.access_token("feishu_oauth").for_user(&User::asserted("user-0001")?).acquire().await?;
-            let Acquired::NeedsConsent(pending) = request else { panic!("nobody agreed yet") };
-            let (state, code) = (SecretString::from(text("State")), SecretString::from(text("Code")));
-            let token = agentkit.hand_over(&pending, &state, Returned::Code(&code)).await?.unwrap();
-            Outcome::Secret(token.expose_secret().to_owned())
-        }
+        "Oauth2Callback" => handed_over(&agentkit, text("State"), text("Code")).await?,
         "GetRoleCredentials" => {
             let credentials = agentkit.role_credentials(provider, None, None).await?;
             assert!(credentials.expires_at.is_some());
@@ -267,6 +259,15 @@ async fn drive(server: &Server, request: &Value, action: &str, sent: &Value) -> 
         }
         other => panic!("{other} is not driven"),
     })
+}
+
+async fn handed_over(agentkit: &AgentKit, state: &str, code: &str) -> Result<Outcome, Error> {
+    let user = User::asserted("user-0001")?;
+    let acquired = client(agentkit.clone()).access_token("feishu_oauth").for_user(&user).acquire().await?;
+    let Acquired::NeedsConsent(pending) = acquired else { panic!("nobody agreed yet") };
+    let (state, code) = (SecretString::from(state), SecretString::from(code));
+    let token = agentkit.hand_over(&pending, &state, Returned::Code(&code)).await?;
+    Ok(Outcome::Secret(token.unwrap().expose_secret().to_owned()))
 }
 
 fn secret(key: &identity_client::ApiKey) -> Outcome {
