@@ -4,23 +4,28 @@ use std::{future::Future, io, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use identity_client::{
-    AccessToken, ApiKey, Environment, Error, IdentityClient, RequestContext, SessionBinding,
+    AccessToken, ApiKey, Environment, Error, IdentityClient, Platform, RequestContext, SecretString, SessionBinding,
     agentbase::IdentityUpdate,
+    agentkit::{ClientType, KeyPlace, NewUserPool},
+    inbound::TokenVerifier,
     login::{RelyingParty, RelyingPartyBuilder},
     requires_access_token, requires_api_key,
 };
 use identity_emulator::{Emulator, Seed};
 use identity_runtime::{AgentApp, CustomJwtLayer, LoginClient, Reply, ReturnUrlRouter};
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::{AGENT, Ground};
+use crate::{AGENT, AgentKitGround, Ground};
 
 type Anything = Box<dyn std::error::Error + Send + Sync>;
 
 const KEY_PROVIDER: &str = "openai-key";
 const CALENDAR_PROVIDER: &str = "google-oauth";
+const CALENDAR_SCOPE: &str = "https://www.googleapis.com/auth/calendar.readonly";
+const KEY: &str = "sk-synthetic-key-of-the-company";
 /// The user pool of the emulator, and the client there.
 const POOL: &str = "people";
 const CLIENT: &str = "chat";
@@ -51,7 +56,7 @@ async fn think(prompt: &str, api_key: ApiKey) -> Result<String, Error> {
 #[requires_access_token(
     provider_name = CALENDAR_PROVIDER,
     auth_flow = "USER_FEDERATION",
-    scopes = ["https://www.googleapis.com/auth/calendar.readonly"],
+    scopes = [CALENDAR_SCOPE],
     timeout = PATIENCE
 )]
 async fn look_into_calendar(context: &RequestContext, access_token: AccessToken) -> Result<String, Error> {
@@ -80,15 +85,59 @@ pub struct People {
     party: RelyingPartyBuilder,
     /// For a front end in another process: the variables that it needs, unless they are set already.
     pub variables: Vec<(&'static str, String)>,
+    /// Of a user pool of Volcengine, whose tokens that platform verifies as well.
+    pool: Option<String>,
     /// Held as long as somebody may sign in.
     _emulator: Option<Emulator>,
 }
 
 impl People {
+    /// Those of a user pool of this name at Volcengine, made with its client if they are not there yet.
+    async fn of_user_pool(ground: &AgentKitGround, name: &str, callbacks: &[&str]) -> Result<Self, Anything> {
+        let pools = ground.agentkit.management().user_pools();
+        let pool = match pools.find(name).await? {
+            Some(pool) => pool,
+            None => pools.create(&NewUserPool::new(name)?).await?,
+        };
+        let pool = pools.get(pool.uid.as_deref().ok_or("the user pool has no id")?).await?;
+        let (Some(uid), Some(issuer), Some(discovery)) = (pool.uid, pool.issuer_url, pool.discovery_url) else {
+            return Err("the user pool has no issuer".into());
+        };
+        let clients = pools.clients(&uid)?;
+        let client = match clients.find(CLIENT).await? {
+            Some(client) => client,
+            None => clients.create(CLIENT, ClientType::WebApplication, callbacks).await?,
+        };
+        let id = client.uid.ok_or("the client has no id")?;
+        for callback in callbacks {
+            clients.register_callback(&id, callback).await?;
+        }
+        let secret = clients.get(&id).await?.client_secret.ok_or("the client has no secret")?;
+        let callback = callbacks.first().ok_or("nowhere to come back to")?;
+        let party = RelyingParty::builder(&*issuer, &*id, *callback).with_client_secret(secret.clone());
+        let mut variables = vec![("OAUTH2_ISSUER_URI", issuer), ("OAUTH2_CLIENT_ID", id)];
+        // A terminal is no place for the secret of a real client.
+        if ground.emulator.is_some() {
+            variables.push(("OAUTH2_CLIENT_SECRET", secret.expose_secret().to_owned()));
+        }
+        Ok(Self { party, variables, pool: Some(discovery), _emulator: None })
+    }
+
+    /// Verifies who calls the agent: users of this client, and of no other of the same issuer.
+    fn callers(&self, party: &RelyingParty) -> Result<CustomJwtLayer, Anything> {
+        let Some(discovery) = &self.pool else {
+            let discovery = format!("{}/.well-known/openid-configuration", party.issuer());
+            return Ok(CustomJwtLayer::custom_jwt(&discovery, [party.client_id()], Vec::<String>::new())?);
+        };
+        let verifier =
+            TokenVerifier::volcengine_user_pool(discovery)?.with_allowed_client(party.client_id()).build()?;
+        Ok(CustomJwtLayer::new([verifier])?.with_user_tokens())
+    }
+
     /// Those of the issuer that `OAUTH2_*` names, else those of a user pool in an emulator, to whose login page any name will do.
     async fn find(callbacks: &[String]) -> Result<Self, Anything> {
         match RelyingParty::from_environment(&Environment::process()) {
-            Ok(party) => return Ok(Self { party, variables: Vec::new(), _emulator: None }),
+            Ok(party) => return Ok(Self { party, variables: Vec::new(), pool: None, _emulator: None }),
             Err(error) if error.is_missing() => {}
             Err(error) => return Err(error.into()),
         }
@@ -108,7 +157,7 @@ impl People {
             ("OAUTH2_CLIENT_SECRET", secret),
             ("OAUTH2_REDIRECT_URI", callback.clone()),
         ];
-        Ok(Self { party, variables, _emulator: Some(emulator) })
+        Ok(Self { party, variables, pool: None, _emulator: Some(emulator) })
     }
 
     /// A login that comes back to this application, on this machine.
@@ -121,6 +170,17 @@ impl People {
     }
 }
 
+/// Where the agent at this URL has its consent pages.
+fn consent_pages(agent: &str) -> String {
+    format!("{agent}/consent")
+}
+
+/// Where users come back to from a consent for the agent at this URL; the platform must allow it.
+#[must_use]
+pub fn return_url(agent: &str) -> String {
+    format!("{}/return", consent_pages(agent))
+}
+
 /// An agent that is ready to serve.
 #[derive(Debug)]
 pub struct AgentServer {
@@ -131,7 +191,7 @@ pub struct AgentServer {
     pub url: String,
     /// Who may use it.
     pub people: People,
-    _ground: Ground,
+    _emulator: Option<Emulator>,
 }
 
 impl AgentServer {
@@ -145,25 +205,53 @@ impl AgentServer {
         let people = People::find(&[format!("{front_end}/callback"), format!("{url}/callback")]).await?;
         let ground = Ground::find().await.map_err(|error| error.to_string())?;
         if ground.emulator.is_some() {
-            ground.agentbase.api_key_providers().create(KEY_PROVIDER, "sk-synthetic-key-of-the-company").await?;
+            ground.agentbase.api_key_providers().create(KEY_PROVIDER, KEY).await?;
             ground.register_provider(CALENDAR_PROVIDER).await?;
-            let update = IdentityUpdate::new().with_allowed_return_urls([format!("{url}/consent/return")]);
+            let update = IdentityUpdate::new().with_allowed_return_urls([return_url(&url)]);
             ground.agentbase.identities().update(AGENT, update).await?;
         }
+        Self::assemble(listener, people, ground.agentbase.clone(), ground.emulator)
+    }
+
+    /// The same on Volcengine Agent Identity, for the users of a user pool there and nobody else.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub async fn for_user_pool(
+        listener: TcpListener,
+        ground: AgentKitGround,
+        pool: &str,
+        callbacks: &[&str],
+    ) -> Result<Self, Anything> {
+        let own = format!("http://{}/callback", listener.local_addr()?);
+        let callbacks: Vec<&str> = callbacks.iter().copied().chain([&*own]).collect();
+        let people = People::of_user_pool(&ground, pool, &callbacks).await?;
+        if ground.emulator.is_some() {
+            let (keys, place) = (ground.agentkit.management().api_key_providers(), KeyPlace::header("X-Api-Key", ""));
+            keys.create(KEY_PROVIDER, &SecretString::from(KEY), &[place]).await?;
+            ground.register_provider(CALENDAR_PROVIDER, &[CALENDAR_SCOPE]).await?;
+        }
+        Self::assemble(listener, people, ground.agentkit, ground.emulator)
+    }
+
+    fn assemble(
+        listener: TcpListener,
+        people: People,
+        platform: impl Platform,
+        emulator: Option<Emulator>,
+    ) -> Result<Self, Anything> {
+        let url = format!("http://{}", listener.local_addr()?);
         // Users set out for a consent from the agent's own pages, where they sign in, too: so nobody agrees for somebody else.
         let binding = SessionBinding::new();
         let login = people.login(&url)?;
-        let client = IdentityClient::builder().with_platform(ground.agentbase.clone());
+        let client = IdentityClient::builder().with_platform(platform);
         let client = client.with_session_binding(binding.clone()).build()?;
-        let party = login.party();
-        let discovery = format!("{}/.well-known/openid-configuration", party.issuer());
-        let callers = CustomJwtLayer::custom_jwt(&discovery, [party.client_id()], Vec::<String>::new())?;
         let app = AgentApp::builder(answer)
             .with_client(client)
-            .with_inbound(callers)
-            .with_consent_routes(ReturnUrlRouter::with_login(binding, &login), format!("{url}/consent"))
+            .with_inbound(people.callers(login.party())?)
+            .with_consent_routes(ReturnUrlRouter::with_login(binding, &login), consent_pages(&url))
             .build()?;
-        Ok(Self { app, login, listener, url, people, _ground: ground })
+        Ok(Self { app, login, listener, url, people, _emulator: emulator })
     }
 
     /// Serves it until the signal.

@@ -24,6 +24,14 @@ impl AgentKitGround {
     /// # Errors
     /// If the configuration is broken, or the emulator does not start.
     pub async fn find_with(human: Human) -> Result<Self, Box<dyn std::error::Error>> {
+        Self::find_returning(human, None).await
+    }
+
+    /// The same, with an agent whose users may come back to this URL from a consent. On the platform it must be allowed already.
+    ///
+    /// # Errors
+    /// As [`find_with`](Self::find_with).
+    pub async fn find_returning(human: Human, return_url: Option<&str>) -> Result<Self, Box<dyn std::error::Error>> {
         if let Some(agentkit) = configured(AgentKit::from_environment(&Environment::process()))? {
             return Ok(Self { agentkit, emulator: None });
         }
@@ -35,7 +43,11 @@ impl AgentKitGround {
             .with_endpoint(access.endpoint())
             .with_callback_url(access.callback_url())
             .build()?;
-        agentkit.management().identities().create(NewIdentity::new(AGENT)?).await?;
+        let mut agent = NewIdentity::new(AGENT)?;
+        if let Some(url) = return_url {
+            agent = agent.with_allowed_return_url(url);
+        }
+        agentkit.management().identities().create(agent).await?;
         Ok(Self { agentkit, emulator: Some(emulator) })
     }
 
@@ -45,6 +57,25 @@ impl AgentKitGround {
     /// If one is installed already.
     pub fn install(&self) -> Result<IdentityClient, Error> {
         install(self.agentkit.clone())
+    }
+
+    /// Registers the emulator's own OAuth2 provider under this name, for users. On the platform it must exist already.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub async fn register_provider(&self, name: &str, scopes: &[&str]) -> Result<(), Error> {
+        let Some(emulator) = &self.emulator else { return Ok(()) };
+        let provider = emulator.provider();
+        let config = OAuth2Config::new(provider.client_id(), provider.client_secret().clone(), Flow::UserFederation)?
+            .with_scopes(scopes.iter().copied())
+            .with_endpoints(
+                provider.token_url().replace("/token", ""),
+                provider.authorization_url(),
+                provider.token_url(),
+            )
+            .with_redirect_url(emulator.agentkit().callback_url());
+        self.agentkit.oauth2_providers().create(name, Vendor::Custom, &config).await?;
+        Ok(())
     }
 
     /// Registers the emulator's imitation of Feishu under this name. On the platform it must exist already.

@@ -8,6 +8,7 @@ mod http;
 mod object_store;
 pub mod sample;
 mod terminal;
+mod visitor;
 
 use identity_client::{
     BuildError, Environment, Error, IdentityClient, Platform,
@@ -15,13 +16,14 @@ use identity_client::{
 };
 use identity_emulator::{Emulator, EmulatorBuilder, Human};
 
-pub use agent::{AgentServer, People, Question};
+pub use agent::{AgentServer, People, Question, return_url};
 pub use agent_identity_ground::{AgentIdentityGround, ROLE};
 pub use agentkit_ground::AgentKitGround;
 pub use chat::Chat;
 pub use http::{bounded, without_redirects};
 pub use object_store::ObjectStore;
 pub use terminal::{argument, countdown, ctrl_c, human, port};
+pub use visitor::{Arrival, Visitor, attribute};
 
 /// The agent identity that the examples use on the emulator.
 pub const AGENT: &str = "example-agent";

@@ -13,7 +13,7 @@ mod visitor;
 use std::time::Duration;
 
 use identity_emulator::Human;
-use identity_examples::{Ground, human};
+use identity_examples::{Ground, human, without_redirects};
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion};
 use server::Server;
 use tokio::time::sleep;
@@ -29,7 +29,7 @@ async fn main() -> Result<(), AnyError> {
     let does = human().map_err(|error| error.to_string())?;
     let ground = Ground::find().await.map_err(|error| error.to_string())?;
     let server = server::start(&ground, PATIENCE).await?;
-    let stranger = server::without_redirects()?.post(&server.mcp).send().await?;
+    let stranger = without_redirects()?.post(&server.mcp).send().await?;
     println!("1. the MCP server at {} answers {} to a caller without a token", server.mcp, stranger.status());
     if does == Human::Manual {
         println!("   sign in at {}/sign-in before you open a link", server.site);

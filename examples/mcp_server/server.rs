@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{StatusCode, header::AUTHORIZATION, request::Parts};
 use identity_client::{IdentityClient, RequestContext, SessionBinding, agentbase::IdentityUpdate, inbound::Challenge};
-use identity_examples::{AGENT, Ground};
+use identity_examples::{AGENT, Ground, without_redirects};
 use identity_runtime::{CustomJwtLayer, ReturnUrlRouter};
 use rmcp::{
     model::RequestStateCodec,
@@ -121,10 +121,4 @@ fn begin_session(sign_in: &SignIn, site: &str, user: &str) -> Response {
         Ok(session) if USERS.contains(&user) => sign_in::signed_in(&session),
         _ => StatusCode::BAD_REQUEST.into_response(),
     }
-}
-
-/// A redirect must not carry a token to another place.
-#[expect(clippy::disallowed_methods, reason = "an agent's own client, with redirects off")]
-pub(crate) fn without_redirects() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()
 }

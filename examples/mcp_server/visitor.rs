@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::{COOKIE, LOCATION, SET_COOKIE};
 use identity_emulator::Human;
+use identity_examples::{Visitor, without_redirects};
 use rmcp::{
     ClientHandler, ClientLifecycleMode, ClientServiceExt as _, ErrorData, RoleClient,
     model::{
@@ -15,13 +15,7 @@ use rmcp::{
 };
 use url::Url;
 
-use crate::{
-    AnyError,
-    server::{Server, without_redirects},
-};
-
-/// More steps than any consent has.
-const STEPS: usize = 10;
+use crate::{AnyError, server::Server};
 
 pub(crate) type Session = RunningService<RoleClient, Host>;
 
@@ -103,7 +97,7 @@ pub(crate) struct Person {
 
 impl Person {
     pub(crate) fn new(user: &str, does: Human, server: &Server) -> Result<Self, AnyError> {
-        let session = format!("session={}", server.sign_in.token(user, &server.site)?);
+        let session = server.sign_in.token(user, &server.site)?;
         Ok(Self { user: user.to_owned(), does, session })
     }
 
@@ -112,39 +106,8 @@ impl Person {
         if self.does != Human::Approve {
             return Ok(());
         }
-        let http = without_redirects()?;
-        let own = Url::parse(link)?.origin();
-        let (mut url, mut cookies, mut form) = (Url::parse(link)?, vec![(own, self.session.clone())], None::<String>);
-        for _ in 0..STEPS {
-            let sent = cookies.iter().filter(|(origin, _)| *origin == url.origin()).map(|(_, cookie)| cookie.as_str());
-            let cookie = sent.collect::<Vec<_>>().join("; ");
-            let request = match form.take() {
-                None => http.get(url.clone()),
-                Some(form) => {
-                    http.post(url.clone()).header("content-type", "application/x-www-form-urlencoded").body(form)
-                }
-            };
-            let answer = request.header(COOKIE, cookie).send().await?;
-            for line in answer.headers().get_all(SET_COOKIE) {
-                let cookie = line.to_str()?.split(';').next().unwrap_or_default();
-                cookies.push((url.origin(), cookie.to_owned()));
-            }
-            if let Some(location) = answer.headers().get(LOCATION) {
-                url = url.join(location.to_str()?)?;
-                continue;
-            }
-            let page = answer.error_for_status()?.text().await?;
-            let Some(interaction) = hidden(&page, "interaction") else { return Ok(()) };
-            let answers = [("interaction", interaction), ("login", &self.user), ("decision", "allow")];
-            form = Some(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(answers).finish());
-            url.set_query(None);
-        }
-        Err("the consent does not end".into())
+        let mut browser = Visitor::new(&self.user)?;
+        browser.set_cookie(&Url::parse(link)?, "session", &self.session);
+        browser.open(link).await.map(drop)
     }
-}
-
-/// The value of a hidden field.
-fn hidden<'a>(page: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\""))?;
-    rest.split_once('"').map(|(value, _)| value)
 }

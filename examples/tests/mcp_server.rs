@@ -15,12 +15,13 @@ use std::time::Duration;
 
 use identity_emulator::{Emulator, Human};
 use identity_examples::Ground;
+use identity_examples::without_redirects;
 use rmcp::{
     ServiceError,
     model::{CallToolRequestParams, CallToolResponse, InputRequiredResult, ProtocolVersion},
 };
 use serde_json::{Value, json};
-use server::{Server, without_redirects};
+use server::Server;
 use visitor::{Host, Person, Session, agenda};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;

@@ -196,6 +196,52 @@ async fn object_storage() -> Result<(), Anything> {
 }
 
 #[tokio::test]
+async fn user_pool_login() -> Result<(), Anything> {
+    let story = [
+        "1. no VOLCENGINE_* variables",
+        "2. the user pool example-users",
+        "3. Open http://127.0.0.1:",
+        "4. alice signs in at the pool and sees her chat page",
+        "   she asks, and reads: You asked “How are you?”",
+        "   she asks for her calendar, agrees, and reads: I looked into your calendar",
+        "5. her token of another client of the pool: 401 Unauthorized, invalid_token",
+        "6. she signs out, and the page answers 303",
+    ];
+    tells("user_pool_login", &["--any-port", "--human", "approve"], &story).await.map(drop)
+}
+
+/// What it prints is what `login_app` needs to sign in at the pool.
+#[tokio::test]
+async fn user_pool_login_prints_the_settings_of_login_app() -> Result<(), Anything> {
+    let (_pool, told) = serving("user_pool_login", "3. Open").await?;
+    let settings = told.iter().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+    let mut settings: Vec<_> = settings.map(|(name, value)| (name, value.trim_matches('\''))).collect();
+    let names: Vec<_> = settings.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        names,
+        [
+            "OAUTH2_ISSUER_URI",
+            "OAUTH2_CLIENT_ID",
+            "OAUTH2_CLIENT_SECRET",
+            "OAUTH2_REDIRECT_URI",
+            "OAUTH2_SCOPES",
+            "AGENT_NAME",
+            "AGENT_ENDPOINT",
+        ]
+    );
+    // A free port, for several tests may run on this machine.
+    settings.retain(|(name, _)| *name != "OAUTH2_REDIRECT_URI");
+    settings.push(("OAUTH2_REDIRECT_URI", "http://127.0.0.1:0/callback"));
+    let (_app, told) = serving_with("login_app", &settings, "Open http://127.0.0.1:").await?;
+    let origin = told[0].split(' ').nth(1).ok_or("no address")?;
+    let page = http()?.get(format!("{origin}/login")).header("host", "127.0.0.1:0").send().await?;
+    let (place, issuer) = (page.headers()["location"].to_str()?, settings[0].1);
+    assert!(place.starts_with(&format!("{issuer}/oauth/authorize?response_type=code&")), "{place}");
+    assert!(place.contains("&scope=openid+profile+email&"), "{place}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn delegated_api_key() -> Result<(), Anything> {
     let story = [
         "1. alice must enter a key; please open",
@@ -210,9 +256,20 @@ async fn delegated_api_key() -> Result<(), Anything> {
 
 /// Starts an example that serves until it is ended, and reads its lines up to one that begins like this.
 async fn serving(name: &str, last: &str) -> Result<(Child, Vec<String>), Anything> {
+    serving_with(name, &[], last).await
+}
+
+/// The same with these variables.
+async fn serving_with(name: &str, variables: &[(&str, &str)], last: &str) -> Result<(Child, Vec<String>), Anything> {
     let folder = tempfile::tempdir()?;
     let mut example = Command::new(program(name)?);
-    example.arg("--any-port").env_clear().current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+    example
+        .arg("--any-port")
+        .env_clear()
+        .envs(variables.iter().copied())
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
     let mut process = example.kill_on_drop(true).spawn()?;
     let mut lines = BufReader::new(process.stdout.take().ok_or("no standard output")?).lines();
     let reading = async {

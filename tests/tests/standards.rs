@@ -84,7 +84,18 @@ fn std_9068_01_no_code_decodes_an_outbound_token() -> Result<(), Anything> {
 #[test]
 fn std_9700_01_no_password_and_no_implicit_grant_can_be_asked_for() -> Result<(), Anything> {
     let code = code()?;
-    let grants = holding(&code, &["grant_type", "granttype"]);
+    // What a client that AgentKit registers is for: these two lines of that file, and no other grant or response type.
+    let registration = "identity-client/src/agentkit/client_registration.rs";
+    let registered = holding(&code, &["=> (&["]).into_iter().filter(|(file, _)| *file == registration);
+    assert_eq!(
+        registered.map(|(_, line)| line).collect::<Vec<_>>(),
+        [
+            "flow::machinetomachine => (&[\"client_credentials\"], &[]),",
+            "_ => (&[\"authorization_code\", \"refresh_token\"], &[\"code\"]),",
+        ]
+    );
+    let grants = holding(&code, &["grant_type", "granttype"]).into_iter().filter(|(file, _)| *file != registration);
+    let grants: Vec<_> = grants.collect();
     let allowed = [
         "grant_type=client_credentials",
         "(\"grant_type\", client_credentials)",
@@ -99,7 +110,8 @@ fn std_9700_01_no_password_and_no_implicit_grant_can_be_asked_for() -> Result<()
     );
     // The authorization request of a consent is the platform's; the client looks at its URL and makes none. That of a login asks
     // for a code, and parameters of the application cannot change that.
-    let responses = holding(&code, &["response_type"]);
+    let responses = holding(&code, &["response_type"]).into_iter().filter(|(file, _)| *file != registration);
+    let responses: Vec<_> = responses.collect();
     let of_login = |file: &str, line: &str| match file.strip_prefix("identity-client/src/login/") {
         Some("party.rs") => line == ".append_pair(\"response_type\", \"code\")",
         Some("builder.rs") => line == "\"response_type\",",

@@ -138,7 +138,7 @@ impl ApiKeyProviders {
     /// Dropped midway, the provider may have been deleted.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         let body = self.named(name)?;
-        self.caller.delete("delete the API key provider", "DeleteApiKeyCredentialProvider", &body).await
+        self.caller.delete(Call::new("delete the API key provider", "DeleteApiKeyCredentialProvider", &body)?).await
     }
 
     /// One page of them: `ListApiKeyCredentialProviders`.

@@ -193,13 +193,8 @@ impl Caller {
     }
 
     /// Deletes. That it is gone after a try whose outcome is unknown is a success: it is what was asked for.
-    pub(crate) async fn delete(
-        &self,
-        operation: &'static str,
-        action: &'static str,
-        body: &impl Serialize,
-    ) -> Result<(), Error> {
-        match self.answer(Call::new(operation, action, body)?).await? {
+    pub(crate) async fn delete(&self, call: Call<'_>) -> Result<(), Error> {
+        match self.answer(call).await? {
             Ok(_) => Ok(()),
             Err(refused) if refused.tries > 1 && refused.error.kind() == ErrorKind::NotFound => Ok(()),
             Err(refused) => Err(refused.error),

@@ -118,7 +118,7 @@ impl InboundConfigs {
     pub async fn delete(&self, id: &str) -> Result<(), Error> {
         check_name(id, "configuration id")?;
         let body = ById { inbound_auth_config_id: id, instance_id: None };
-        self.caller.delete("delete the inbound configuration", "DeleteInboundAuthConfig", &body).await
+        self.caller.delete(Call::new("delete the inbound configuration", "DeleteInboundAuthConfig", &body)?).await
     }
 
     /// One page of them: `ListInboundAuthConfigs`.

@@ -44,9 +44,11 @@
 
 mod api_key_providers;
 mod call;
+mod client_registration;
 mod config;
 mod credentials;
 mod envelope;
+mod handover;
 mod identities;
 mod inbound_configs;
 mod oauth2_providers;
@@ -61,6 +63,7 @@ mod sessions;
 mod signature;
 mod trouble;
 mod types;
+mod user_credentials;
 mod user_pool_clients;
 mod user_pools;
 mod workload;
@@ -72,8 +75,10 @@ use secrecy::SecretString;
 pub(crate) use self::config::is_configured;
 pub use self::{
     api_key_providers::{ApiKeyProvider, ApiKeyProviders, KeyPlace},
+    client_registration::ClientRegistration,
     config::Cloud,
     credentials::CredentialSource,
+    handover::Returned,
     identities::{Identities, NewIdentity, WorkloadIdentity, WorkloadPool},
     inbound_configs::{InboundConfig, InboundConfigs},
     oauth2_providers::{OAuth2Config, OAuth2Provider, OAuth2Providers, Vendor},
@@ -82,6 +87,7 @@ pub use self::{
     providers::{Provider, ProviderFilter, Providers},
     role_credentials::RoleCredentials,
     trouble::Trouble,
+    user_credentials::{UserCredential, UserCredentials},
     user_pool_clients::{ClientType, UserPoolClient, UserPoolClients},
     user_pools::{NewUserPool, UserPool, UserPools},
 };
@@ -162,6 +168,12 @@ impl AgentKit {
         self.management.providers()
     }
 
+    /// What the vault keeps for single users besides tokens: `CreateUserCredential` and its siblings.
+    #[must_use]
+    pub fn user_credentials(&self) -> UserCredentials {
+        UserCredentials::new(self.clone())
+    }
+
     async fn workload_token(&self, user: Option<&User>) -> Result<Arc<WorkloadToken>, Error> {
         self.workloads.token(user).await
     }
@@ -201,6 +213,11 @@ impl fmt::Debug for AgentKit {
 /// | [`Protocol`](crate::ErrorKind::Protocol) | the answer is not what the contract says, a redirect included |
 ///
 /// Reading, replacing and deleting is tried again; creating only if nothing can have been sent.
+///
+/// # What is left out
+/// Actions that the vendor's packages have, but whose requests are documented nowhere: users of a user pool (`CreateUsersCSV`) and
+/// its external identity providers, providers of role credentials, `GetDocumentStatus`, and AgentKit's own control plane
+/// (`CreateRuntime`). Set these up in the console.
 ///
 /// # Cancel safety
 /// Dropping a read changes nothing. Dropping a write leaves open whether it was carried out.

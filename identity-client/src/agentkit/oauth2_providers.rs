@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     call::{Call, Caller},
+    client_registration::{ClientMetadata, ClientRegistration},
     page::{ListOptions, Listing, Page},
     types::{Named, OfPool, check_name, check_secret},
 };
@@ -78,6 +79,9 @@ struct Wire {
     vendor: Option<i64>,
     #[serde(deserialize_with = "or_default")]
     config: WireConfig,
+    /// Of a client that the platform registered. It has secrets too, which are not read.
+    #[serde(deserialize_with = "or_default")]
+    dcr_client_info: Registered,
     callback_url: Option<String>,
     credential_provider_trn: Option<String>,
     project_name: Option<String>,
@@ -85,6 +89,12 @@ struct Wire {
     created_at: Option<SystemTime>,
     #[serde(deserialize_with = "timestamp")]
     updated_at: Option<SystemTime>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Registered {
+    client_id: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -100,11 +110,12 @@ struct WireConfig {
 impl<'de> Deserialize<'de> for OAuth2Provider {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let wire = Wire::deserialize(deserializer)?;
+        let given = wire.config.client_id.filter(|id| !id.is_empty());
         Ok(Self {
             name: wire.name,
             vendor: wire.vendor,
             flow: wire.config.flow,
-            client_id: wire.config.client_id,
+            client_id: given.or(wire.dcr_client_info.client_id),
             scopes: wire.config.scopes,
             redirect_url: wire.config.redirect_url,
             callback_url: wire.callback_url,
@@ -157,35 +168,50 @@ pub struct OAuth2Config {
     discovery: Option<Discovery>,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Discovery {
+pub(super) struct Discovery {
     #[serde(skip_serializing_if = "Option::is_none")]
     discovery_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization_server_metadata: Option<ServerMetadata>,
 }
 
-#[derive(Clone, Serialize)]
+/// Where an authorization server has what; the registration endpoint is for those that register clients (RFC 7591).
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct ServerMetadata {
-    issuer: String,
-    authorization_endpoint: String,
-    token_endpoint: String,
+pub(super) struct ServerMetadata {
+    pub(super) issuer: String,
+    pub(super) authorization_endpoint: String,
+    pub(super) token_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) registration_endpoint: Option<String>,
+}
+
+impl Discovery {
+    pub(super) fn published(url: String) -> Self {
+        Self { discovery_url: Some(url), authorization_server_metadata: None }
+    }
+
+    pub(super) fn known(metadata: ServerMetadata) -> Self {
+        Self { discovery_url: None, authorization_server_metadata: Some(metadata) }
+    }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct ConfigBody<'a> {
-    client_id: &'a str,
-    client_secret: &'a str,
-    flow: &'static str,
+pub(super) struct ConfigBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client_secret: Option<&'a str>,
+    pub(super) flow: &'static str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    scopes: &'a [String],
+    pub(super) scopes: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    redirect_url: Option<&'a str>,
+    pub(super) redirect_url: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    oauth2_discovery: Option<&'a Discovery>,
+    pub(super) oauth2_discovery: Option<&'a Discovery>,
 }
 
 #[derive(Serialize)]
@@ -196,6 +222,8 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     vendor: Option<i64>,
     config: ConfigBody<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_metadata: Option<ClientMetadata<'a>>,
 }
 
 impl OAuth2Config {
@@ -231,7 +259,7 @@ impl OAuth2Config {
     /// Where a custom vendor publishes its endpoints.
     #[must_use]
     pub fn with_discovery_url(mut self, url: impl Into<String>) -> Self {
-        self.discovery = Some(Discovery { discovery_url: Some(url.into()), authorization_server_metadata: None });
+        self.discovery = Some(Discovery::published(url.into()));
         self
     }
 
@@ -247,15 +275,16 @@ impl OAuth2Config {
             issuer: issuer.into(),
             authorization_endpoint: authorization.into(),
             token_endpoint: token.into(),
+            registration_endpoint: None,
         };
-        self.discovery = Some(Discovery { discovery_url: None, authorization_server_metadata: Some(metadata) });
+        self.discovery = Some(Discovery::known(metadata));
         self
     }
 
     fn body(&self) -> ConfigBody<'_> {
         ConfigBody {
-            client_id: &self.client_id,
-            client_secret: self.client_secret.expose_secret(),
+            client_id: Some(&self.client_id),
+            client_secret: Some(self.client_secret.expose_secret()),
             flow: self.flow.as_str(),
             scopes: &self.scopes,
             redirect_url: self.redirect_url.as_deref(),
@@ -288,9 +317,38 @@ impl OAuth2Providers {
     /// # Cancel safety
     /// Dropped midway, the provider may have been made.
     pub async fn create(&self, name: &str, vendor: Vendor, config: &OAuth2Config) -> Result<OAuth2Provider, Error> {
-        let body = Body { named: self.named(name)?, vendor: Some(vendor.number()), config: config.body() };
+        let (named, vendor) = (self.named(name)?, Some(vendor.number()));
+        let body = Body { named, vendor, config: config.body(), client_metadata: None };
         let call = Call::new("create the OAuth 2.0 provider", "CreateOauth2CredentialProvider", &body)?;
         self.caller.send(call.once().hiding([config.client_secret.expose_secret()])).await
+    }
+
+    /// Has the platform register a client of its own at the outside provider (RFC 7591), and makes a provider with it:
+    /// `CreateOauth2CredentialProviderDcr`. The client's secret goes from there to the vault, and never comes here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for a registration that cannot succeed: nothing was sent.
+    /// Else as [`create`](Self::create); once it may have been sent it is not tried again, for a second try could register a
+    /// second client.
+    ///
+    /// # Cancel safety
+    /// Dropped midway, the client may have been registered and the provider made.
+    pub async fn create_registered(
+        &self,
+        name: &str,
+        vendor: Vendor,
+        registration: &ClientRegistration,
+    ) -> Result<OAuth2Provider, Error> {
+        registration.check(vendor)?;
+        let body = Body {
+            named: self.named(name)?,
+            vendor: Some(vendor.number()),
+            config: registration.config(),
+            client_metadata: Some(registration.metadata()),
+        };
+        let call =
+            Call::new("register a client for the OAuth 2.0 provider", "CreateOauth2CredentialProviderDcr", &body)?;
+        self.caller.send(call.once()).await
     }
 
     /// One by name: `GetOauth2CredentialProvider`.
@@ -329,7 +387,7 @@ impl OAuth2Providers {
     /// # Cancel safety
     /// Dropped midway, it may have been replaced.
     pub async fn update(&self, name: &str, config: &OAuth2Config) -> Result<(), Error> {
-        let body = Body { named: self.named(name)?, vendor: None, config: config.body() };
+        let body = Body { named: self.named(name)?, vendor: None, config: config.body(), client_metadata: None };
         let call = Call::new("update the OAuth 2.0 provider", "UpdateOauth2CredentialProvider", &body)?;
         self.caller.send_for_nothing(call.hiding([config.client_secret.expose_secret()])).await
     }
@@ -343,7 +401,7 @@ impl OAuth2Providers {
     /// Dropped midway, the provider may have been deleted.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         let body = self.named(name)?;
-        self.caller.delete("delete the OAuth 2.0 provider", "DeleteOauth2CredentialProvider", &body).await
+        self.caller.delete(Call::new("delete the OAuth 2.0 provider", "DeleteOauth2CredentialProvider", &body)?).await
     }
 
     /// One page of them: `ListOauth2CredentialProviders`.

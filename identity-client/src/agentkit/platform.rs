@@ -341,7 +341,7 @@ impl AgentKit {
 
     /// Who began a consent, as it was begun: with the very workload token while that is good, and never by an id in place of
     /// a token.
-    async fn artefact(&self, pending: &PendingAuthorization, session: &Session) -> Result<Artefact, Error> {
+    pub(super) async fn artefact(&self, pending: &PendingAuthorization, session: &Session) -> Result<Artefact, Error> {
         let now = self.caller().now();
         let held = self.sessions.get(pending);
         if let Some(held) = held.as_ref().filter(|held| held.token.is_good(now)) {
@@ -362,7 +362,7 @@ impl AgentKit {
         Ok(artefact)
     }
 
-    fn session(&self, pending: &PendingAuthorization) -> Result<Session, Error> {
+    pub(super) fn session(&self, pending: &PendingAuthorization) -> Result<Session, Error> {
         let session = pending.parts().session.as_deref().and_then(Session::of_text);
         let session = session.filter(|session| session.region == self.caller().region());
         session.ok_or_else(|| {

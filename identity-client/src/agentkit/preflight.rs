@@ -53,16 +53,18 @@ pub(crate) fn inspect(link: &str, expected: &Expected<'_>) -> Result<(), Error> 
     check_scopes(expected.provider, is_feishu(url.as_ref(), record), &scopes, &of_record)
 }
 
+/// Scopes that the record does not have are no error, for a request may name its own; but they are often a mistake.
 fn check_scopes(provider: &str, feishu: bool, of_link: &str, of_record: &str) -> Result<(), Error> {
-    let scopes: Vec<&str> = of_link.split_whitespace().collect();
+    let unknown = unlisted(of_link, of_record);
+    if unknown > 0 {
+        tracing::warn!(provider, unknown, "the consent asks for scopes that the provider's record does not have");
+    }
     if !feishu {
-        let known: Vec<&str> = of_record.split_whitespace().collect();
-        let unknown = scopes.iter().filter(|scope| !known.contains(scope)).count();
-        if unknown > 0 && !known.is_empty() {
-            tracing::warn!(provider, unknown, "the consent asks for scopes that the provider's record does not have");
-        }
         return Ok(());
     }
+    // A link that names none asks for those of the record.
+    let asked = if of_link.trim().is_empty() { of_record } else { of_link };
+    let scopes: Vec<&str> = asked.split_whitespace().collect();
     let wrong: Vec<&str> = scopes.iter().copied().filter(|scope| OPENID_SCOPES.contains(scope)).collect();
     if !wrong.is_empty() {
         return Err(Trouble::ScopeNotSupported { provider: provider.to_owned(), scopes: wrong.join(" ") }.into());
@@ -71,6 +73,15 @@ fn check_scopes(provider: &str, feishu: bool, of_link: &str, of_record: &str) ->
         tracing::warn!(provider, "without the scope offline_access the user is asked again whenever the token is over");
     }
     Ok(())
+}
+
+/// How many scopes of the link the record does not have, if it has any.
+fn unlisted(of_link: &str, of_record: &str) -> usize {
+    let known: Vec<&str> = of_record.split_whitespace().collect();
+    if known.is_empty() {
+        return 0;
+    }
+    of_link.split_whitespace().filter(|scope| !known.contains(scope)).count()
 }
 
 fn is_feishu(url: Option<&Url>, record: Option<&OAuth2Provider>) -> bool {
@@ -165,9 +176,24 @@ mod tests {
         assert!(matches!(look(&link(CALLBACK, "cli_2", ""), Some(&record())), Some(Trouble::ClientIdMismatch { .. })));
         let found = look(&link(CALLBACK, "cli_1", "openid docx:document:readonly email"), None);
         assert!(matches!(found, Some(Trouble::ScopeNotSupported { scopes, .. }) if scopes == "openid email"));
+        let mut openid = record();
+        openid.scopes = vec!["openid".to_owned(), "docx:document:readonly".to_owned()];
+        // What the link names counts, and else what the record has.
+        assert_eq!(look(&link(CALLBACK, "cli_1", "docx:document:readonly"), Some(&openid)), None);
+        let found = look(&link(CALLBACK, "cli_1", ""), Some(&openid));
+        assert!(matches!(found, Some(Trouble::ScopeNotSupported { scopes, .. }) if scopes == "openid"));
         let mut other = record();
         other.flow = Some("M2M".to_owned());
         assert!(matches!(look(&link(CALLBACK, "cli_1", ""), Some(&other)), Some(Trouble::FlowMismatch { .. })));
+    }
+
+    #[test]
+    fn scopes_of_the_link_are_compared_with_those_of_the_record() {
+        for (of_link, of_record, unknown) in
+            [("a b", "b a c", 0), ("a b", "a", 1), ("a b", "", 0), ("", "a", 0), ("a ab", "ab", 1)]
+        {
+            assert_eq!(unlisted(of_link, of_record), unknown, "{of_link} {of_record}");
+        }
     }
 
     #[test]

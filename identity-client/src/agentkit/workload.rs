@@ -197,17 +197,12 @@ impl Workloads {
     }
 
     /// A digest of all that names the identity, so that no two identities share a slot and no token of a user is kept twice.
+    /// No user is named by an empty id, so the agent itself is nobody else.
     fn key(&self, user: Option<&User>, keys: &Keys) -> Digest {
         let user = user.map(User::as_ref);
         let digest = user.and_then(crate::principal::UserRef::digest);
-        let mode: &[u8] = match (user, digest) {
-            (None, _) => b"agent",
-            (Some(_), None) => b"id",
-            (Some(_), Some(_)) => b"token",
-        };
         let text = |text: Option<&str>| text.unwrap_or_default().as_bytes().to_vec();
         let parts = [
-            mode.to_vec(),
             text(user.map(crate::principal::UserRef::id)),
             digest.map(|digest| digest.to_vec()).unwrap_or_default(),
             text(self.settings.workload.as_ref().map(AsRef::as_ref)),
@@ -241,5 +236,58 @@ fn make_room(slots: &mut HashMap<Digest, Slot>, now: Moment) {
 impl fmt::Debug for Workloads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Workloads").field("kept", &self.lock().len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{agentkit::AgentKit, name::AgentIdentityName};
+
+    /// Where a token of this user is kept by a client that is configured like this.
+    fn slot(agentkit: &AgentKit, keys: &Keys, name: Option<&str>, pool: Option<&str>, user: Option<&User>) -> Digest {
+        let mut settings = AgentSettings::clone(&agentkit.settings);
+        settings.workload = name.map(|name| AgentIdentityName::new(name).unwrap());
+        settings.workload_pool = pool.map(str::to_owned);
+        Workloads::new(agentkit.caller().clone(), settings).key(user, keys)
+    }
+
+    /// Any two that differ in one thing that names the identity, or in where one name ends and the next begins.
+    #[tokio::test]
+    async fn w13_no_two_identities_share_a_slot() {
+        let user = |id: &str, token: Option<&str>| {
+            let user = User::asserted(id).unwrap();
+            token.map_or_else(|| user.clone(), |token| user.clone().with_token(token).unwrap())
+        };
+        let users = [
+            None,
+            Some(user("a", None)),
+            Some(user("ab", None)),
+            Some(user("agent", None)),
+            Some(user("a", Some("eyJ.one.sig"))),
+            Some(user("a", Some("eyJ.two.sig"))),
+            Some(user("ab", Some("eyJ.one.sig"))),
+        ];
+        let mut slots: HashMap<Digest, String> = HashMap::new();
+        let mut last = None;
+        for access_key in ["AKLT1", "AKLT2"] {
+            let agentkit = AgentKit::builder().with_access_key(access_key, "secret").build().unwrap();
+            let keys = agentkit.caller().keys().await.unwrap();
+            for name in [None, Some("a"), Some("ab"), Some("agent")] {
+                for pool in [None, Some("b"), Some("bb"), Some("agent")] {
+                    for user in &users {
+                        let (id, token) = (user.as_ref().map(User::id), user.as_ref().and_then(User::token).is_some());
+                        let who = format!("{access_key} {name:?} {pool:?} {id:?} {token}");
+                        let slot = slot(&agentkit, &keys, name, pool, user.as_ref());
+                        if let Some(other) = slots.insert(slot, who.clone()) {
+                            panic!("{who} and {other} share a slot");
+                        }
+                    }
+                }
+            }
+            last = Some(slot(&agentkit, &keys, Some("a"), None, users[4].as_ref()));
+        }
+        assert_eq!(slots.len(), 2 * 4 * 4 * users.len());
+        assert!(last.is_some_and(|again| slots.contains_key(&again)), "and the same identity has the same slot");
     }
 }

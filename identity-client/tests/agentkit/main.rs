@@ -14,8 +14,10 @@ mod keys;
 #[path = "../common/loopback.rs"]
 mod loopback;
 mod management;
+mod registration;
 mod secrets;
 mod support;
 mod troubles;
+mod user_data;
 mod wire;
 mod workload;

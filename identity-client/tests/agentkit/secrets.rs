@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use identity_client::{Acquired, Error, IdentityClient, Platform as _, Wait, agentkit::AgentKit};
+use identity_client::{
+    Acquired, Error, IdentityClient, Platform as _, SecretString, Wait,
+    agentkit::{AgentKit, Returned},
+};
 use serde_json::json;
 use tracing_subscriber::prelude::*;
 
@@ -42,7 +45,7 @@ impl Write for Captured {
 }
 
 /// What stands for every kind of secret, in what is configured, sent and answered.
-const SECRETS: [&str; 11] = [
+const SECRETS: [&str; 13] = [
     "top-secret-key",
     "STS-SYNTHETIC",
     "VEVNUC1zZWNyZXQ",
@@ -51,6 +54,8 @@ const SECRETS: [&str; 11] = [
     "u-token-of-alice",
     "key-of-vault",
     "secret-state",
+    "secret-code",
+    "credential-of-alice",
     "urn:session",
     "user-0001",
     "Signature=",
@@ -65,6 +70,9 @@ async fn everything(captured: &Captured) {
             ok(&json!({ "Config": { "ClientId": "cli_1", "ClientSecret": "top-secret-key" } }))
         }
         "CompleteResourceTokenAuth" => refused(404, "NotFound", "urn:session:1 of user-0001"),
+        "Oauth2Callback" => refused(403, "AccessDenied", "secret-code with secret-state by workload-1"),
+        "GetUserCredential" => ok(&json!({ "CredentialId": "c-1", "CredentialData": "credential-of-alice" })),
+        "UpdateUserCredential" => refused(409, "Conflict", "credential-of-alice by workload-1"),
         "GetRoleCredentials" => ok(&json!({ "VolcEngResponse": assumed(2) })),
         _ => {
             asked += 1;
@@ -98,6 +106,13 @@ async fn everything(captured: &Captured) {
     let Acquired::NeedsConsent(pending) = request().acquire().await.unwrap() else { panic!("consent is missing") };
     captured.debug(&pending);
     captured.error(&agentkit.complete(&pending).await.unwrap_err());
+    let (state, code) = (SecretString::from("secret-state"), SecretString::from("secret-code"));
+    captured.debug(&Returned::Code(&code));
+    captured.error(&agentkit.hand_over(&pending, &state, Returned::Code(&code)).await.unwrap_err());
+    let (credentials, data) = (agentkit.user_credentials(), SecretString::from("credential-of-alice"));
+    captured.debug(&credentials);
+    captured.debug(&credentials.get(&user, "c-1").await.unwrap());
+    captured.error(&credentials.update(&user, "c-1", &data).await.unwrap_err());
     captured.error(&request().with_wait(Wait::Return).await.unwrap_err());
     captured.debug(&request().acquire().await.unwrap());
     captured.debug(&agentkit);

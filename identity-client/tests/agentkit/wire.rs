@@ -6,7 +6,7 @@ use identity_client::{
     Acquired, Error, ErrorKind, Flow, SecretString, User,
     agentkit::{
         AgentKit, ClientType, Entity, KeyPlace, ListOptions, NewIdentity, NewUserPool, OAuth2Config, PermissionCheck,
-        ProviderFilter, Vendor,
+        ProviderFilter, Returned, Vendor,
     },
 };
 use serde_json::{Value, json};
@@ -16,12 +16,11 @@ use crate::support::{ACCESS_KEY, Reply, SECRET_KEY, Server, client, ok, refused}
 const RECORDED: &str = include_str!("../../../tests/fixtures/wire/volcengine-agentkit.jsonl");
 
 /// Rows of requests that this client does not make, and why.
-const NOT_OURS: [(&str, &str); 12] = [
+const NOT_OURS: [(&str, &str); 11] = [
     ("GetResourceOauth2Token.3lo-all-params", "W17: spells custom parameters wrongly; see consent.rs"),
     ("GetResourceOauth2Token.3lo-poll-with-custom-parameters", "W17: the same, nested once more"),
     ("GetResourceOauth2Token.provider-not-found", "leaves the flow out, which we always send; see consent.rs"),
     ("CreateOauth2CredentialProvider.duplicate", "has no configuration; see management.rs"),
-    ("Oauth2Callback", "when it is to be used is documented nowhere"),
     ("UserPoolClient.register-callback#2", "W27: adds what is there already; see management.rs"),
     ("agentkit.requires_api_key", "W1: another service, and no token; see management.rs"),
     ("DCR.register", "a request to an outside provider"),
@@ -66,6 +65,8 @@ async fn every_recorded_exchange_is_ours_too() {
             match seen.action() {
                 _ if of_workload => ok(&json!({ "ApiKey": "after-the-token", "AccessToken": "after-the-token" })),
                 "GetOauth2CredentialProvider" => refused(403, "AccessDenied", "no"),
+                // The consent that is handed over.
+                "GetResourceOauth2Token" => ok(&json!({ "AuthorizationUrl": crate::support::link("SYNTHETIC-STATE") })),
                 _ => ok(&json!({ "WorkloadAccessToken": "eyJ.SYNTHETIC-WORKLOAD-TOKEN.sig", "ExpiresAt": "2099-01-02T04:04:05Z" })),
             }
         })
@@ -83,7 +84,7 @@ async fn every_recorded_exchange_is_ours_too() {
         assert!(!seen[0].body.contains("null"), "{op}: absent fields are left out");
         driven += 1;
     }
-    assert!(driven >= 33, "only {driven} rows");
+    assert!(driven >= 34, "only {driven} rows");
 }
 
 fn common(mut body: Value, action: &str) -> Value {
@@ -117,6 +118,7 @@ fn expected(action: &str, response: &Value) -> Outcome {
             url.map_or(Outcome::Failed(ErrorKind::Protocol), |url| Outcome::NeedsConsent(url.to_owned()))
         }
         "GetRoleCredentials" => Outcome::Secret("SYNTHETIC".to_owned()),
+        "Oauth2Callback" => Outcome::Secret(result["AccessToken"].as_str().unwrap().to_owned()),
         "CheckPermission" => result["Allowed"].as_bool().map_or(Outcome::Failed(ErrorKind::Protocol), Outcome::Allowed),
         _ => {
             let list = ["Oauth2CredentialProviders", "ApiKeyCredentialProviders", "CredentialProviders", "Data"];
@@ -188,6 +190,7 @@ async fn drive(server: &Server, request: &Value, action: &str, sent: &Value) -> 
             let force = sent["ForceAuthentication"] == true;
             return user_token(&agentkit, provider, &User::asserted("user-0001")?, force).await;
         }
+        "Oauth2Callback" => handed_over(&agentkit, text("State"), text("Code")).await?,
         "GetRoleCredentials" => {
             let credentials = agentkit.role_credentials(provider, None, None).await?;
             assert!(credentials.expires_at.is_some());
@@ -256,6 +259,15 @@ async fn drive(server: &Server, request: &Value, action: &str, sent: &Value) -> 
         }
         other => panic!("{other} is not driven"),
     })
+}
+
+async fn handed_over(agentkit: &AgentKit, state: &str, code: &str) -> Result<Outcome, Error> {
+    let user = User::asserted("user-0001")?;
+    let acquired = client(agentkit.clone()).access_token("feishu_oauth").for_user(&user).acquire().await?;
+    let Acquired::NeedsConsent(pending) = acquired else { panic!("nobody agreed yet") };
+    let (state, code) = (SecretString::from(state), SecretString::from(code));
+    let token = agentkit.hand_over(&pending, &state, Returned::Code(&code)).await?;
+    Ok(Outcome::Secret(token.unwrap().expose_secret().to_owned()))
 }
 
 fn secret(key: &identity_client::ApiKey) -> Outcome {

@@ -160,9 +160,8 @@ async fn discovered(core: &Core, discovery: Discovery) -> Result<Endpoints, ApiE
         ApiError::invalid(CONFIG, "must have a DiscoveryURL or the endpoints of AuthorizationServerMetadata")
     })?;
     let found = core.engine.discover(&usable(&url)?).await;
-    let (authorization, token) =
-        found.map_err(|failure| ApiError::bad("InvalidOAuthDiscoveryURL", failure.to_string()))?;
-    Ok(outside(&authorization, &token))
+    let found = found.map_err(|failure| ApiError::bad("InvalidOAuthDiscoveryURL", failure.to_string()))?;
+    Ok(outside(&found.authorization, &found.token))
 }
 
 /// The configuration without its secret.

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::signature::{Caller, Credential, verify};
-use super::{REGION, api_keys, body, consent, inbound, outbound, permission, pool_clients, providers, sts};
-use super::{user_pools, workloads};
+use super::{REGION, api_keys, body, consent, inbound, outbound, permission, pool_clients, providers};
+use super::{registered_providers, sts, user_credentials, user_pools, workloads};
 use crate::canonical::Received;
 use crate::core::Core;
 use crate::random;
@@ -21,7 +21,7 @@ const STS: (&str, &str) = ("sts", "2018-01-01");
 const LOG_ID: HeaderName = HeaderName::from_static("x-tt-logid");
 
 /// Every action, and its name in the vendor's Python packages.
-const ACTIONS: [(&str, &str); 41] = [
+const ACTIONS: [(&str, &str); 46] = [
     ("AssumeRole", "assume_role"),
     ("AssumeRoleWithOIDC", "assume_role_with_oidc"),
     ("AttachInboundAuthConfig", "attach_inbound_auth_config"),
@@ -31,6 +31,8 @@ const ACTIONS: [(&str, &str); 41] = [
     ("CreateApiKeyCredentialProvider", "create_api_key_credential_provider"),
     ("CreateInboundAuthConfig", "create_inbound_auth_config"),
     ("CreateOauth2CredentialProvider", "create_oauth2_credential_provider"),
+    ("CreateOauth2CredentialProviderDcr", "create_oauth2_credential_provider_dcr"),
+    ("CreateUserCredential", "create_user_credential"),
     ("CreateUserPool", "create_user_pool"),
     ("CreateUserPoolClient", "create_user_pool_client"),
     ("CreateWorkloadIdentity", "create_workload_identity"),
@@ -38,11 +40,13 @@ const ACTIONS: [(&str, &str); 41] = [
     ("DeleteApiKeyCredentialProvider", "delete_api_key_credential_provider"),
     ("DeleteInboundAuthConfig", "delete_inbound_auth_config"),
     ("DeleteOauth2CredentialProvider", "delete_oauth2_credential_provider"),
+    ("DeleteUserCredential", "delete_user_credential"),
     ("DeleteWorkloadIdentity", "delete_workload_identity"),
     ("GetApiKeyCredentialProvider", "get_api_key_credential_provider"),
     ("GetOauth2CredentialProvider", "get_oauth2_credential_provider"),
     ("GetResourceApiKey", "get_resource_api_key"),
     ("GetResourceOauth2Token", "get_resource_oauth2_token"),
+    ("GetUserCredential", "get_user_credential"),
     ("GetUserPool", "get_user_pool"),
     ("GetUserPoolClient", "get_user_pool_client"),
     ("GetWorkloadAccessToken", "get_workload_access_token"),
@@ -60,6 +64,7 @@ const ACTIONS: [(&str, &str); 41] = [
     ("Oauth2Callback", "oauth2_callback"),
     ("UpdateApiKeyCredentialProvider", "update_api_key_credential_provider"),
     ("UpdateOauth2CredentialProvider", "update_oauth2_credential_provider"),
+    ("UpdateUserCredential", "update_user_credential"),
     ("UpdateUserPool", "update_user_pool"),
     ("UpdateUserPoolClient", "update_user_pool_client"),
     ("UpdateWorkloadIdentity", "update_workload_identity"),
@@ -179,6 +184,10 @@ async fn vault_action(call: &Call<'_>, action: &str, members: serde_json::Map<St
         "GetResourceOauth2Token" => outbound::oauth2_token(call, members).await,
         "CompleteResourceTokenAuth" => consent::complete(call, members).await,
         "Oauth2Callback" => consent::handed_over(call, members).await,
+        "CreateUserCredential" => user_credentials::create(call, members).await,
+        "GetUserCredential" => user_credentials::get(call, members).await,
+        "UpdateUserCredential" => user_credentials::update(call, members).await,
+        "DeleteUserCredential" => user_credentials::delete(call, members).await,
         "CheckPermission" => permission::check(call, members),
         _ => return None,
     })
@@ -194,6 +203,7 @@ async fn management(call: &Call<'_>, action: &str, members: serde_json::Map<Stri
         "CreateWorkloadPool" => workloads::create_pool(call, members).await,
         "GetWorkloadPool" => workloads::get_pool(call, members),
         "CreateOauth2CredentialProvider" => providers::create(call, members).await,
+        "CreateOauth2CredentialProviderDcr" => registered_providers::create(call, members).await,
         "GetOauth2CredentialProvider" => providers::get(call, members),
         "UpdateOauth2CredentialProvider" => providers::update(call, members).await,
         "DeleteOauth2CredentialProvider" => providers::delete(call, members).await,

@@ -15,8 +15,10 @@ mod outbound;
 mod permission;
 mod pool_clients;
 mod providers;
+mod registered_providers;
 mod signature;
 mod sts;
+mod user_credentials;
 mod user_pools;
 mod workloads;
 

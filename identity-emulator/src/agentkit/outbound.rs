@@ -28,7 +28,7 @@ pub(super) fn known_session(uri: &str) -> Result<String, ApiError> {
     session_id(uri).ok_or_else(|| ApiError::not_found("session not found"))
 }
 
-fn audited(core: &Core, operation: &'static str, bearer: &Bearer, provider: &str, outcome: AuditOutcome) {
+pub(super) fn audited(core: &Core, operation: &'static str, bearer: &Bearer, provider: &str, outcome: AuditOutcome) {
     let user = bearer.user.as_ref().map(|user| person(user.key()).to_owned());
     let grant = Grant { identity: bearer.identity(), provider_id: provider.to_owned(), user: String::new() };
     core.audit(operation, &grant, user.as_deref(), outcome);
@@ -42,7 +42,7 @@ struct KeyRequest {
     pool_name: Option<String>,
 }
 
-async fn bearer_of(core: &Core, token: Option<&SecretString>) -> Result<Bearer, ApiError> {
+pub(super) async fn bearer_of(core: &Core, token: Option<&SecretString>) -> Result<Bearer, ApiError> {
     let token = token.filter(|token| !token.expose_secret().is_empty());
     let token = token.ok_or_else(|| ApiError::missing("IdentityToken"))?;
     identity_token::bearer(core, token.expose_secret()).await

@@ -41,40 +41,43 @@ pub(super) fn effective_redirect(core: &Core, configured: Option<&str>) -> Strin
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Creation {
-    name: Option<String>,
-    vendor: Option<i64>,
-    config: Option<Map<String, Value>>,
-    pool_name: Option<String>,
-    project_name: Option<String>,
+pub(super) struct Creation {
+    pub(super) name: Option<String>,
+    pub(super) vendor: Option<i64>,
+    pub(super) config: Option<Map<String, Value>>,
+    pub(super) pool_name: Option<String>,
+    pub(super) project_name: Option<String>,
+    pub(super) client_metadata: Option<Map<String, Value>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
-struct Config {
-    client_id: Option<String>,
-    client_secret: Option<SecretString>,
+pub(super) struct Config {
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret: Option<SecretString>,
     flow: Option<String>,
     scopes: Option<Vec<String>>,
-    redirect_url: Option<String>,
-    oauth2_discovery: Option<Discovery>,
+    pub(super) redirect_url: Option<String>,
+    pub(super) oauth2_discovery: Option<Discovery>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Discovery {
-    discovery_url: Option<String>,
-    authorization_server_metadata: Option<Metadata>,
+pub(super) struct Discovery {
+    pub(super) discovery_url: Option<String>,
+    pub(super) authorization_server_metadata: Option<Metadata>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Metadata {
-    authorization_endpoint: Option<String>,
-    token_endpoint: Option<String>,
+#[expect(clippy::struct_field_names, reason = "the names are the platform's")]
+pub(super) struct Metadata {
+    pub(super) authorization_endpoint: Option<String>,
+    pub(super) token_endpoint: Option<String>,
+    pub(super) registration_endpoint: Option<String>,
 }
 
-fn usable(url: &str, field: &str) -> Result<Url, ApiError> {
+pub(super) fn usable(url: &str, field: &str) -> Result<Url, ApiError> {
     let parsed = Url::parse(url).ok().filter(is_usable);
     parsed.ok_or_else(|| {
         ApiError::invalid(format!("{field} must be an absolute https URL (http on loopback only), without a password"))
@@ -92,12 +95,17 @@ async fn endpoints(core: &Core, vendor: i64, discovery: Option<Discovery>) -> Re
         (usable(&authorization, "AuthorizationEndpoint")?, usable(&token, "TokenEndpoint")?)
     } else {
         let url = discovery.discovery_url.ok_or_else(|| ApiError::missing("Config.Oauth2Discovery.DiscoveryUrl"))?;
-        core.engine.discover(&usable(&url, "DiscoveryUrl")?).await?
+        let published = core.engine.discover(&usable(&url, "DiscoveryUrl")?).await?;
+        (published.authorization, published.token)
     };
-    Ok(Some(Endpoints::Outside { authorization_url: authorization.into(), token_url: token.into() }))
+    Ok(Some(outside(authorization, token)))
 }
 
-fn checked(config: &Config) -> Result<(), ApiError> {
+pub(super) fn outside(authorization: Url, token: Url) -> Endpoints {
+    Endpoints::Outside { authorization_url: authorization.into(), token_url: token.into() }
+}
+
+pub(super) fn checked(config: &Config) -> Result<(), ApiError> {
     if config.flow.as_deref().is_some_and(|flow| !FLOWS.contains(&flow)) {
         return Err(ApiError::invalid("Config.Flow must be USER_FEDERATION or M2M"));
     }
@@ -120,53 +128,94 @@ fn echoed(mut config: Map<String, Value>) -> Map<String, Value> {
 }
 
 pub(super) async fn create(call: &Call<'_>, members: Map<String, Value>) -> Answer {
-    let request: Creation = body::read(members)?;
-    let name = body::name(request.name)?;
-    let vendor = request.vendor.ok_or_else(|| ApiError::missing("Vendor"))?;
-    let pool = body::pool(request.pool_name);
-    if call.core.vault.read().pooled_provider(&pool, &name).is_ok() {
-        return Err(ApiError::duplicate(&name));
-    }
-    let raw = request.config.ok_or_else(|| ApiError::missing("Config"))?;
-    let config: Config = body::read(raw.clone())?;
-    checked(&config)?;
-    let secret = config.client_secret.filter(|secret| !secret.expose_secret().is_empty());
-    let endpoints = endpoints(call.core, vendor, config.oauth2_discovery).await?;
+    let (new, mut config) = New::read(call, members)?;
+    let secret = config.client_secret.take().filter(|secret| !secret.expose_secret().is_empty());
+    let endpoints = endpoints(call.core, new.vendor, config.oauth2_discovery.take()).await?;
     let endpoints = endpoints.ok_or_else(|| {
         ApiError::invalid("Config.Oauth2Discovery is needed: of the vendors only Feishu (4) is imitated")
     })?;
-    let now = call.core.clock.now();
-    let provider = OAuthProvider {
-        id: random::uuid(),
-        name: name.clone(),
-        client_id: body::required(config.client_id, "Config.ClientId")?,
-        client_secret: secret.ok_or_else(|| ApiError::missing("Config.ClientSecret"))?,
+    let client = NewClient {
+        id: body::required(config.client_id.take(), "Config.ClientId")?,
+        secret: secret.ok_or_else(|| ApiError::missing("Config.ClientSecret"))?,
         endpoints,
-        created_at: now,
-        updated_at: now,
+        registered: None,
     };
-    let new = PooledProvider {
-        provider: Arc::new(provider),
-        pool,
-        vendor,
-        flow: config.flow,
-        scopes: config.scopes.unwrap_or_default(),
-        redirect_url: config.redirect_url,
-        config: echoed(raw),
-        project: request.project_name.unwrap_or_else(|| "default".to_owned()),
-    };
-    let change = call
-        .core
-        .vault
-        .change(move |state| state.create_pooled_provider(new).map_err(|refusal| ApiError::creating(&name, refusal)));
-    let created = change.await?;
-    let provider = &created.provider;
-    Ok(json!({
-        "Name": provider.name,
-        "CredentialProviderTrn": trn(call, &provider.name),
-        "SecretTrn": secret_trn(call, &provider.id),
-        "CallbackUrl": callback_url(call.core),
-    }))
+    let mut answer = new.store(call, config, client).await?;
+    answer["CallbackUrl"] = callback_url(call.core).into();
+    Ok(answer)
+}
+
+/// A provider that is not there yet.
+pub(super) struct New {
+    name: String,
+    pool: String,
+    pub(super) vendor: i64,
+    project: String,
+    raw: Map<String, Value>,
+    pub(super) client_metadata: Option<Map<String, Value>>,
+}
+
+/// As whom the vault is to ask its outside provider.
+pub(super) struct NewClient {
+    pub(super) id: String,
+    pub(super) secret: SecretString,
+    pub(super) endpoints: Endpoints,
+    /// What is shown of a client that the platform registered by itself.
+    pub(super) registered: Option<Value>,
+}
+
+impl New {
+    pub(super) fn read(call: &Call<'_>, members: Map<String, Value>) -> Result<(Self, Config), ApiError> {
+        let request: Creation = body::read(members)?;
+        let name = body::name(request.name)?;
+        let vendor = request.vendor.ok_or_else(|| ApiError::missing("Vendor"))?;
+        let pool = body::pool(request.pool_name);
+        let project = request.project_name.unwrap_or_else(|| "default".to_owned());
+        {
+            let state = call.core.vault.read();
+            state.workload_pool(&pool)?;
+            if state.pooled_provider(&pool, &name).is_ok() {
+                return Err(ApiError::duplicate(&name));
+            }
+        }
+        let raw = request.config.ok_or_else(|| ApiError::missing("Config"))?;
+        let config: Config = body::read(raw.clone())?;
+        checked(&config)?;
+        Ok((Self { name, pool, vendor, project, raw, client_metadata: request.client_metadata }, config))
+    }
+
+    pub(super) async fn store(self, call: &Call<'_>, config: Config, client: NewClient) -> Answer {
+        let (name, now) = (self.name, call.core.clock.now());
+        let provider = OAuthProvider {
+            id: random::uuid(),
+            name: name.clone(),
+            client_id: client.id,
+            client_secret: client.secret,
+            endpoints: client.endpoints,
+            created_at: now,
+            updated_at: now,
+        };
+        let new = PooledProvider {
+            provider: Arc::new(provider),
+            pool: self.pool,
+            vendor: self.vendor,
+            flow: config.flow,
+            scopes: config.scopes.unwrap_or_default(),
+            redirect_url: config.redirect_url,
+            config: echoed(self.raw),
+            registered: client.registered,
+            project: self.project,
+        };
+        let change = call.core.vault.change(move |state| {
+            state.create_pooled_provider(new).map_err(|refusal| ApiError::creating(&name, refusal))
+        });
+        let provider = &change.await?.provider;
+        Ok(json!({
+            "Name": provider.name,
+            "CredentialProviderTrn": trn(call, &provider.name),
+            "SecretTrn": secret_trn(call, &provider.id),
+        }))
+    }
 }
 
 /// What is left out stays; a `Config` replaces the members that it names.
@@ -223,6 +272,9 @@ pub(super) fn get(call: &Call<'_>, members: Map<String, Value>) -> Answer {
     config.insert("RedirectUrl".to_owned(), found.redirect_url.clone().into());
     let mut answer = summary(call, found);
     answer["Config"] = Value::Object(config);
+    if let Some(registered) = &found.registered {
+        answer["DcrClientInfo"] = registered.clone();
+    }
     answer["SecretTrn"] = secret_trn(call, &found.provider.id).into();
     answer["CallbackUrl"] = callback_url(call.core).into();
     Ok(answer)

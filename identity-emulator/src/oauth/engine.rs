@@ -26,6 +26,14 @@ pub(crate) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-
 
 const LIMITS: Limits = Limits { connect: Duration::from_secs(5), total: Duration::from_secs(15), body: 256 * 1024 };
 
+/// The endpoints that a discovery document names.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) authorization: Url,
+    pub(crate) token: Url,
+    pub(crate) registration: Option<Url>,
+}
+
 /// Runs OAuth2 grants against outside providers. Cheap to make and to clone; the machine's TLS roots are loaded when the
 /// first https provider is asked.
 #[derive(Debug, Clone)]
@@ -160,19 +168,20 @@ impl OAuthEngine {
         Ok(granted)
     }
 
-    /// Where the provider whose discovery document this is wants browsers and token requests.
+    /// Where the provider whose discovery document this is wants browsers and token requests, and registers clients.
     ///
     /// # Errors
     /// [`OAuthFailure::Unreachable`] and [`OAuthFailure::BadAnswer`].
-    pub(crate) async fn discover(&self, document: &Url) -> Result<(Url, Url), OAuthFailure> {
+    pub(crate) async fn discover(&self, document: &Url) -> Result<Published, OAuthFailure> {
         let named = self.fetch(document).await?;
         let endpoint = |name: &str| {
             let url = named.get(name)?.as_str()?.parse().ok()?;
             super::is_usable(&url).then_some(url)
         };
-        endpoint("authorization_endpoint")
-            .zip(endpoint("token_endpoint"))
-            .ok_or(OAuthFailure::BadAnswer("the discovery document names no usable endpoints"))
+        let both = endpoint("authorization_endpoint").zip(endpoint("token_endpoint"));
+        let (authorization, token) =
+            both.ok_or(OAuthFailure::BadAnswer("the discovery document names no usable endpoints"))?;
+        Ok(Published { authorization, token, registration: endpoint("registration_endpoint") })
     }
 
     /// A public JSON document: of discovery, or of keys.
@@ -203,24 +212,35 @@ impl OAuthEngine {
     ) -> Result<TokenGrant, OAuthFailure> {
         registration.validate_token_url()?;
         let basic = client_authentication::basic(registration)?;
-        let client = if registration.token_url.scheme() == "https" { self.outside().await? } else { &self.loopback };
-        let response = client
-            .post(registration.token_url.clone())
-            .header(AUTHORIZATION, basic.header)
+        let kind = "application/x-www-form-urlencoded";
+        let (status, answer) = self.post(&registration.token_url, kind, Some(basic.header), body).await?;
+        let sensitive: Vec<&SecretString> = secrets.iter().copied().chain(&basic.sensitive).collect();
+        grant::read(status, &answer, requested_scope, &sensitive)
+    }
+
+    /// Posts to an endpoint that was found usable: the status, and what is in the answer.
+    pub(super) async fn post(
+        &self,
+        endpoint: &Url,
+        kind: &'static str,
+        authorization: Option<HeaderValue>,
+        body: String,
+    ) -> Result<(u16, zeroize::Zeroizing<Vec<u8>>), OAuthFailure> {
+        let client = if endpoint.scheme() == "https" { self.outside().await? } else { &self.loopback };
+        let mut request = client
+            .post(endpoint.clone())
             .header(ACCEPT, HeaderValue::from_static("application/json"))
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| unreachable(&error))?;
+            .header(CONTENT_TYPE, HeaderValue::from_static(kind));
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let response = request.body(body).send().await.map_err(|error| unreachable(&error))?;
         let status = response.status();
-        tracing::debug!(host = registration.token_url.host_str(), status = status.as_u16(), "token endpoint answered");
+        tracing::debug!(host = endpoint.host_str(), status = status.as_u16(), "an outside endpoint answered");
         if status.is_redirection() {
             return Err(OAuthFailure::BadAnswer("it is a redirect, and credentials do not follow redirects"));
         }
-        let answer = read_body(response, self.limits.body).await?;
-        let sensitive: Vec<&SecretString> = secrets.iter().copied().chain(&basic.sensitive).collect();
-        grant::read(status.as_u16(), &answer, requested_scope, &sensitive)
+        Ok((status.as_u16(), read_body(response, self.limits.body).await?))
     }
 }
 

@@ -108,7 +108,7 @@ fn lifetime(value: &Value) -> Option<Duration> {
 }
 
 /// The refusal in the body, if it has an `error`.
-fn refusal(status: u16, body: &[u8], sensitive: &[&SecretString]) -> Option<OAuthFailure> {
+pub(super) fn refusal(status: u16, body: &[u8], sensitive: &[&SecretString]) -> Option<OAuthFailure> {
     let answer: ErrorAnswer = object(body)?;
     let error = answer.error.filter(|error| !error.is_null())?;
     let harmless = |text: &&str| {
@@ -124,7 +124,7 @@ fn refusal(status: u16, body: &[u8], sensitive: &[&SecretString]) -> Option<OAut
 }
 
 /// A JSON object and nothing else: serde would also fill a struct from an array.
-fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         return None;
     }

@@ -7,6 +7,7 @@
 
 mod authorization;
 mod client_authentication;
+mod dynamic;
 mod engine;
 mod failure;
 mod grant;

@@ -233,6 +233,7 @@ impl ProviderSeed {
             scopes: self.scopes,
             redirect_url: None,
             config: Map::new(),
+            registered: None,
             project: "default".to_owned(),
         }
     }

@@ -9,6 +9,7 @@ mod records;
 mod sealed;
 mod snapshot;
 mod state;
+mod user_credentials;
 mod vaulted;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ pub(crate) use records::{
     StoredToken, TokenKey, UserKeyProvider,
 };
 pub(crate) use state::{Refusal, Thing};
+pub(crate) use user_credentials::UserCredentialKey;
 pub(crate) use vaulted::{
     BoundAgent, CloudPolicy, CloudRole, TokenVault, TrustedIssuer, VaultedKey, VaultedProvider, bound_name,
 };

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::records::{Grant, Identity, KeyProvider, OAuthProvider, Session, SessionStatus, State};
 use super::sealed;
 use super::state::{self, Refusal, Thing};
+use super::user_credentials::{UserCredential, UserCredentialKey};
 
 /// What a named object of a pool is filed under. Neither half may have a slash, so that no two pairs meet.
 pub(crate) fn pooled_name(pool: &str, name: &str) -> String {
@@ -33,6 +34,8 @@ pub(crate) struct Pooled {
     pub(crate) user_pools: BTreeMap<String, Arc<UserPool>>,
     pub(crate) clients: BTreeMap<String, Arc<PoolClient>>,
     pub(crate) inbound: BTreeMap<String, Arc<InboundConfig>>,
+    #[serde(default, with = "sealed::pairs")]
+    pub(crate) user_credentials: BTreeMap<UserCredentialKey, Arc<UserCredential>>,
     /// What is allowed; everything else is not.
     pub(crate) permissions: Vec<PermissionRule>,
     /// Names of roles that the account may assume.
@@ -72,6 +75,9 @@ pub(crate) struct PooledProvider {
     pub(crate) redirect_url: Option<String>,
     /// The rest of the configuration as it was given, without a secret.
     pub(crate) config: Map<String, Value>,
+    /// What is shown of a client that the platform registered by itself.
+    #[serde(default)]
+    pub(crate) registered: Option<Value>,
     pub(crate) project: String,
 }
 
@@ -161,6 +167,7 @@ impl State {
     pub(crate) fn delete_workload(&mut self, pool: &str, name: &str) -> Result<(), Refusal> {
         let place = pooled_name(pool, name);
         self.pooled.workloads.remove(&place).ok_or(Refusal::Missing(Thing::Identity))?;
+        self.pooled.user_credentials.retain(|key, _| key.identity != place);
         self.forget(|grant| grant.identity == place);
         Ok(())
     }

@@ -7,8 +7,12 @@ use aws_lc_rs::{
 use axum::{Json, Router, routing::get};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::StatusCode;
-use identity_client::{Clock as _, RequestContext, SystemClock, inbound::VerifiedClaims};
+use identity_client::{
+    Clock as _, RequestContext, SystemClock,
+    inbound::{Challenge, VerifiedClaims},
+};
 use identity_runtime::{AgentApp, AgentAppBuilder, CustomJwtLayer, InboundUser};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tower::{Layer as _, Service as _, ServiceExt as _};
@@ -87,6 +91,22 @@ async fn a_verified_token_names_the_user_and_a_header_does_not() -> Result<(), A
     let request = app.post(&nothing()).bearer_auth(issuer.token("alice", &nothing())?);
     let answer = request.header("X-GreenNode-AgentBase-User-Id", "mallory").send().await?;
     assert_eq!((answer.status(), answer.json::<Value>().await?), (StatusCode::OK, json!("alice")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_carries_the_very_token_only_where_the_application_says_so() -> Result<(), Anything> {
+    let issuer = Issuer::start().await?;
+    let token = issuer.token("alice", &nothing())?;
+    for (layer, shown) in [(issuer.layer()?, None), (issuer.layer()?.with_user_tokens(), Some(&token))] {
+        let carried = async |_: Value, context: RequestContext| {
+            let user = context.user().cloned();
+            Ok::<_, std::io::Error>(user.and_then(|user| Some(user.token()?.expose_secret().to_owned())))
+        };
+        let app = serve(AgentApp::builder(carried).with_inbound(layer.with_challenge(Challenge::new()))).await?;
+        let answer = app.post(&nothing()).bearer_auth(&token).send().await?;
+        assert_eq!((answer.status(), answer.json::<Value>().await?), (StatusCode::OK, json!(shown)));
+    }
     Ok(())
 }
 

@@ -2,6 +2,10 @@
 
 mod agent;
 mod management;
+mod person;
+mod return_url;
+mod user_data;
+mod user_pool;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,12 +29,17 @@ async fn vault() -> Result<(Emulator, AgentKit), Anything> {
     management.identities().create(NewIdentity::new(AGENT)?.with_allowed_return_url(RETURN_URL)).await?;
     let place = [KeyPlace::header("X-Api-Key", "")];
     management.api_key_providers().create(KEY_PROVIDER, &SecretString::from(KEY), &place).await?;
+    register_feishu(&emulator, &agentkit).await?;
+    Ok((emulator, agentkit))
+}
+
+async fn register_feishu(emulator: &Emulator, agentkit: &AgentKit) -> Result<(), Anything> {
     let feishu = emulator.feishu();
     let config = OAuth2Config::new(feishu.client_id(), feishu.client_secret().clone(), Flow::UserFederation)?
         .with_scopes([SCOPE, "offline_access"])
         .with_redirect_url(emulator.agentkit().callback_url());
     agentkit.oauth2_providers().create(OAUTH_PROVIDER, Vendor::Feishu, &config).await?;
-    Ok((emulator, agentkit))
+    Ok(())
 }
 
 fn platform(emulator: &Emulator) -> Result<AgentKit, Anything> {
