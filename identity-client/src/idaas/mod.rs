@@ -21,9 +21,9 @@
 //! ```
 //!
 //! # Users
-//! IDaaS acts for a user in exchange for the access token by which the user called the agent (RFC 8693), so a user must carry it: verify it
-//! (feature `inbound`: `TokenVerifier::alibaba_idaas`), then `User::from_verified_token(&claims)?.with_token(token)?`. The
-//! tokens that calls of the developer API bear are kept by permission and by the digest of the user's token, and each has only the
+//! IDaaS acts for a user in exchange for the access token by which the user called the agent (RFC 8693), so a user must carry it. One whom
+//! `TokenVerifier::alibaba_idaas` has verified (feature `inbound`) does, by `User::from_verified_token` as behind the `CustomJwtLayer`
+//! of `identity-runtime`; another is given it with [`User::with_token`](crate::User::with_token). The tokens that calls of the developer API bear are kept by permission and by the digest of the user's token, and each has only the
 //! permission that its operation needs. For tokens of IDaaS itself the flows `ON_BEHALF_OF` and `USER_FEDERATION` are the same: nobody
 //! is asked. Third parties' tokens are asked for by `USER_FEDERATION`, and may need the user's consent.
 //!

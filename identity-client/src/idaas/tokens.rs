@@ -87,7 +87,7 @@ impl<'a> Subject<'a> {
         let Some(user) = user else { return Ok(Self::Agent) };
         user.token().map(Self::User).ok_or_else(|| {
             Error::new(ErrorKind::UserMissing, "the user shows no token, and IDaaS acts for a user only in exchange for one").with_hint(
-                "give the user the token by which they called the agent, once it is verified: `User::from_verified_token(..)?.with_token(..)` (feature `inbound`); a consent that was resumed from storage has none: ask again, the user who has agreed is not asked twice",
+                "verify the token by which they called the agent with `TokenVerifier::alibaba_idaas(..)` (feature `inbound`), whose users carry it, or give it to the user once it is verified: `.with_token(..)`; a consent that was resumed from storage has none: ask again, the user who has agreed is not asked twice",
             )
         })
     }

@@ -16,6 +16,7 @@ mod jws;
 mod keys;
 mod minted;
 mod names;
+mod open_api;
 mod scope;
 mod token;
 
@@ -31,6 +32,7 @@ use self::error::IdaasError;
 pub(crate) use self::jws::is_public_key;
 use self::keys::Keys;
 pub(crate) use self::names::operation;
+pub(crate) use self::open_api::generate_oauth_token;
 use self::scope::Scope;
 use crate::bounded::{Bounded, digest};
 use crate::core::Core;
