@@ -28,7 +28,7 @@ pub(crate) async fn generate_oauth_token(call: &Call<'_>) -> Answer {
                 requested: form.text("RequestedTokenType"),
                 actor: (None, None),
             };
-            exchange.token(core, &application, scope).await?
+            exchange.token(core, &application, scope).await.map_err(of_subject)?
         }
         _ => return Err(ApiError::invalid("GrantType", "must be client_credentials or that of token exchange")),
     };
@@ -40,6 +40,14 @@ pub(crate) async fn generate_oauth_token(call: &Call<'_>) -> Answer {
         "ExpiresIn": token.end - core.clock.now().as_second(),
         "ExpiresAt": token.end,
     } }))
+}
+
+/// All that can be wrong with an exchange but its scope is the user's token.
+fn of_subject(error: IdaasError) -> ApiError {
+    if error.code() == "invalid_request" {
+        return ApiError::bad("InvalidParameter.SubjectToken", error.to_string());
+    }
+    error.into()
 }
 
 /// What the token endpoint would have said, in the form of the OpenAPI.

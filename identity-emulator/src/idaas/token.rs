@@ -130,6 +130,7 @@ impl Exchange<'_> {
         };
         let actor = verify(core, token).await?;
         let own = actor.is_some_and(|token| token.client == application.id && token.subject == Subject::Application);
-        own.then_some(()).ok_or_else(|| IdaasError::invalid("actor_token is not a live access token of the client's own"))
+        own.then_some(())
+            .ok_or_else(|| IdaasError::invalid("actor_token is not a live access token of the client's own"))
     }
 }

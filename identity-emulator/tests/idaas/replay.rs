@@ -106,7 +106,8 @@ async fn send_signed(emulator: &Emulator, line: &Value) -> (u16, Value) {
     let url = format!("{}/?{}", emulator.idaas().open_api_endpoint(), line["request"]["query"].as_str().unwrap());
     let headers = line["request"]["headers"].as_object().unwrap();
     let headers = headers.iter().filter(|(name, _)| *name != "content-length");
-    let request = headers.fold(http().post(url), |request, (name, value)| request.header(name, value.as_str().unwrap()));
+    let request =
+        headers.fold(http().post(url), |request, (name, value)| request.header(name, value.as_str().unwrap()));
     read(request.send().await.unwrap()).await
 }
 
@@ -119,7 +120,7 @@ async fn the_recorded_calls_of_the_openapi_are_accepted_once_from_account_and_ro
         let (status, answer) = send_signed(&emulator, &line).await;
         if op.contains("token_exchange") {
             // Its subject token is nobody's.
-            assert_eq!((status, &answer["Code"]), (400, &json!("InvalidParameter")), "{op}: {answer}");
+            assert_eq!((status, &answer["Code"]), (400, &json!("InvalidParameter.SubjectToken")), "{op}: {answer}");
             assert!(answer["Message"].as_str().unwrap().contains("subject_token"), "{answer}");
             continue;
         }
