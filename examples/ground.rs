@@ -4,6 +4,7 @@ mod agent;
 mod agentkit_ground;
 mod chat;
 mod http;
+mod idaas_ground;
 mod terminal;
 
 use identity_client::{
@@ -16,6 +17,7 @@ pub use agent::{AgentServer, People, Question};
 pub use agentkit_ground::AgentKitGround;
 pub use chat::Chat;
 pub use http::without_redirects;
+pub use idaas_ground::{IdaasGround, IdaasNames};
 pub use terminal::{argument, countdown, ctrl_c, human, port};
 
 /// The agent identity that the examples use on the emulator.
@@ -115,6 +117,13 @@ impl Ground {
         let allowed = identity.allowed_return_urls.into_iter().next();
         Ok(allowed.ok_or("the agent identity allows no return URL; add one on the platform")?)
     }
+}
+
+/// A secret for this run.
+fn random_secret() -> Result<String, getrandom::Error> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
 }
 
 /// A platform, unless none is configured. One that is configured and cannot be used is an error.

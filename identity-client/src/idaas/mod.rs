@@ -116,6 +116,7 @@ pub struct Idaas {
     tokens: Tokens,
     caller: Caller,
     endpoint: Arc<str>,
+    issuer: Option<Arc<str>>,
     key_flow: Flow,
     default_scopes: Arc<[Scope]>,
 }
@@ -146,6 +147,12 @@ impl Idaas {
     #[must_use]
     pub fn client_id(&self) -> &str {
         self.tokens.shared().client.as_str()
+    }
+
+    /// The issuer, as it is configured: whose tokens callers show, for `TokenVerifier::alibaba_idaas` (feature `inbound`).
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     /// Hosted credentials.
@@ -299,7 +306,8 @@ impl IdaasBuilder {
         let kept = IdentityClient::builder().with_platform(tokens.clone()).with_clock(Told(Arc::clone(&self.clock)));
         let caller = Caller::new(settings.developer_api, names, transport, self.clock, kept.build()?);
         let default_scopes = settings.default_scopes.into();
-        Ok(Idaas { tokens, caller, endpoint, key_flow: settings.key_flow, default_scopes })
+        let (issuer, key_flow) = (settings.issuer, settings.key_flow);
+        Ok(Idaas { tokens, caller, endpoint, issuer, key_flow, default_scopes })
     }
 }
 
