@@ -5,6 +5,7 @@
 
 mod access_token;
 mod assertion;
+mod attested;
 mod client;
 mod consent;
 mod credentials;
@@ -28,6 +29,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 pub(crate) use self::access_token::for_user;
+pub(crate) use self::attested::is_signer;
 use self::error::IdaasError;
 pub(crate) use self::jws::is_public_key;
 use self::keys::Keys;

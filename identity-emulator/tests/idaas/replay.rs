@@ -142,7 +142,7 @@ async fn what_was_changed_on_its_way_is_refused() {
     let emulator = emulator().await;
     let lines = recorded("openapi.GenerateOauthToken.sts");
     let line = &lines[0];
-    let changes = [
+    let cases = [
         ("query", "ScopeValues.1", "ScopeValues.2", "SignatureDoesNotMatch"),
         ("x-acs-security-token", "synthetic", "Synthetic", "InvalidSecurityToken.MismatchWithAccessKey"),
         ("x-acs-accesskey-id", "0001", "0002", "SignatureDoesNotMatch"),
@@ -150,7 +150,7 @@ async fn what_was_changed_on_its_way_is_refused() {
         ("authorization", "accept;", "", "SignatureDoesNotMatch"),
         ("authorization", "x-acs-security-token;", "", "IncompleteSignature"),
     ];
-    for (place, from, to, code) in changes {
+    for (place, from, to, code) in cases {
         let mut line = line.clone();
         let request = &mut line["request"];
         let text = if place == "query" { &mut request["query"] } else { &mut request["headers"][place] };

@@ -1,7 +1,14 @@
-//! Credentials of others that count as the application's: a cluster's token from a file, a private authority's certificate.
+//! Credentials of others that count as the application's: a cluster's token from a file, a private authority's certificate, a
+//! cloud's word for the machine.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
+use axum::{
+    Router,
+    extract::Query,
+    http::{HeaderMap, StatusCode},
+    routing::{get, put},
+};
 use identity_client::{
     Environment, ErrorKind, IdentityClient, SecretString,
     idaas::{ClientAuthentication, SecretSource},
@@ -11,6 +18,7 @@ use identity_tests::Anything;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P384_SHA384};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use crate::{APP, READ, Stage, own};
 
@@ -131,4 +139,59 @@ async fn a_certificate_counts_if_it_leads_to_the_root_and_its_key_signs() -> Res
     works(&stage, &by(&known.key, &known)?).await?;
     is_refused(&by(&foreign.key, &foreign)?, "trusted root").await?;
     is_refused(&by(&foreign.key, &known)?, "key did not make").await
+}
+
+const CLOUD: &str = include_str!("../../fixtures/pkcs7/rsa.cert.pem");
+const DOCUMENT: &str = include_str!("../../fixtures/pkcs7/rsa.attributes.p7");
+/// When the cloud has signed it.
+const SIGNED_AT: i64 = 1_800_000_000;
+
+/// The metadata service of a machine of that cloud. It has one document, and gives it to who asks for this instance.
+async fn metadata() -> Result<(String, tokio::task::JoinHandle<()>), Anything> {
+    let token = async |headers: HeaderMap| {
+        let is_so = headers.get("x-aliyun-ecs-metadata-token-ttl-seconds").is_some_and(|value| value == "3600");
+        if is_so { Ok("metadata-token") } else { Err(StatusCode::BAD_REQUEST) }
+    };
+    let document = async |headers: HeaderMap, Query(query): Query<BTreeMap<String, String>>| {
+        let asked: serde_json::Value =
+            query.get("audience").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let knows = headers.get("x-aliyun-ecs-metadata-token").is_some_and(|value| value == "metadata-token");
+        let fits = knows && asked["aud"] == "idaas_stage" && asked["signingTime"].is_u64();
+        if fits { Ok(DOCUMENT) } else { Err(StatusCode::FORBIDDEN) }
+    };
+    let router = Router::new()
+        .route("/latest/api/token", put(token))
+        .route("/latest/dynamic/instance-identity/pkcs7", get(document));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let origin = format!("http://{}", listener.local_addr()?);
+    let server = tokio::spawn(async move { drop(axum::serve(listener, router).await) });
+    Ok((origin, server))
+}
+
+#[tokio::test]
+async fn a_cloud_vouches_for_the_machine_that_the_agent_runs_on() -> Result<(), Anything> {
+    let (origin, server) = metadata().await?;
+    for (machine, is_known) in [("i-synthetic0001", true), ("i-synthetic0002", false)] {
+        let credential = json!({ "name": "ecs", "attested_by": CLOUD, "machine": machine });
+        let builder = Emulator::builder().with_start_time(jiff::Timestamp::from_second(SIGNED_AT + 10)?);
+        let stage = Stage::on(builder, &json!({ "federated_credentials": [credential] }), &json!({})).await?;
+        let by = |credential: &str| {
+            let authentication = ClientAuthentication::alibaba_ecs(credential).with_metadata_endpoint(&origin)?;
+            stage.client_by(authentication)
+        };
+        if !is_known {
+            is_refused(&by("ecs")?, "another machine").await?;
+            continue;
+        }
+        let client = by("ecs")?;
+        let machine = own(&client, READ).await?;
+        let exchanged = own(&client, READ).for_user(&stage.user("alice").await?).await?;
+        assert_ne!(machine.expose_secret(), exchanged.expose_secret());
+        is_refused(&by("nobody")?, "of this name").await?;
+        // The service hands out the old document still.
+        stage.emulator.advance_clock(Duration::from_secs(3700));
+        is_refused(&client, "older than an hour").await?;
+    }
+    server.abort();
+    Ok(())
 }
