@@ -127,7 +127,7 @@ impl SignedDocument {
         // The bare name of RSA leaves the digest to the signer's own field.
         let of_kind = |(name, _): &&(ObjectIdentifier, _)| *name == named || (named == RSA && *name == signatures[0].0);
         let (_, algorithm) = signatures.iter().find(of_kind)?;
-        let signed = match &self.signer.signed_attrs {
+        let message = match &self.signer.signed_attrs {
             None => self.content.clone(),
             Some(attributes) => {
                 let kind: ObjectIdentifier = only(attributes, CONTENT_TYPE)?.decode_as().ok()?;
@@ -137,7 +137,7 @@ impl SignedDocument {
                 attributes.to_der().ok()?
             }
         };
-        algorithm.verify_sig(&key.to_der().ok()?, &signed, self.signer.signature.as_bytes()).ok()
+        algorithm.verify_sig(&key.to_der().ok()?, &message, self.signer.signature.as_bytes()).ok()
     }
 }
 
