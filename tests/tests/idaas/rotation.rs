@@ -15,8 +15,8 @@ async fn services_verify_tokens_of_before_and_after() -> Result<(), Anything> {
         tokens.push(own(&client, READ).await?);
         // A key is withdrawn by the second rotation after it: what it has signed is refused then, and the rest never.
         for token in tokens.iter().rev().take(2) {
-            let verified = verifier.verify(token.expose_secret()).await;
-            assert!(verified.is_ok(), "round {round}: {:?}", verified.err().map(|refusal| refusal.code()));
+            let outcome = verifier.verify(token.expose_secret()).await;
+            assert!(outcome.is_ok(), "round {round}: {:?}", outcome.err().map(|refusal| refusal.code()));
         }
         stage.emulator.rotate_idaas_keys().await?;
         // Unknown keys are asked about at most once in 30 s.
