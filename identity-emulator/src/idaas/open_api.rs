@@ -37,8 +37,8 @@ pub(crate) async fn generate_oauth_token(call: &Call<'_>) -> Answer {
         "AccessToken": issued.expose_secret(),
         "TokenType": "Bearer",
         "IssuedTokenType": ACCESS_TOKEN,
-        "ExpiresIn": token.end - core.clock.now().as_second(),
-        "ExpiresAt": token.end,
+        "ExpiresIn": token.life.1 - token.life.0,
+        "ExpiresAt": token.life.1,
     } }))
 }
 

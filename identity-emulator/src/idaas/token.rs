@@ -56,8 +56,8 @@ pub(super) async fn answer(
     let mut answer = json!({
         "token_type": "Bearer",
         "access_token": issued.expose_secret(),
-        "expires_in": token.end - core.clock.now().as_second(),
-        "expires_at": token.end,
+        "expires_in": token.life.1 - token.life.0,
+        "expires_at": token.life.1,
     });
     if exchanged {
         answer["issued_token_type"] = ACCESS_TOKEN.into();
@@ -71,12 +71,13 @@ fn scope(form: &Parameters) -> Result<Scope, IdaasError> {
 
 /// For the application itself.
 pub(super) fn own(core: &Core, application: &Application, scope: Scope) -> Result<AccessToken, IdaasError> {
+    let now = core.clock.now().as_second();
     Ok(AccessToken {
         client: application.id.clone(),
         subject: Subject::Application,
         permissions: scope.granted(application)?,
         audience: scope.audience,
-        end: core.clock.now().as_second().saturating_add(LIFETIME),
+        life: (now, now.saturating_add(LIFETIME)),
     })
 }
 
@@ -108,13 +109,14 @@ impl Exchange<'_> {
         let refused = || IdaasError::invalid("subject_token is not a live access token of this authorization server");
         let subject = verify(core, subject).await?.ok_or_else(refused)?;
         // What was made from a token does not outlive it.
-        let end = core.clock.now().as_second().saturating_add(LIFETIME).min(subject.end);
+        let now = core.clock.now().as_second();
+        let end = now.saturating_add(LIFETIME).min(subject.life.1);
         Ok(AccessToken {
             client: application.id.clone(),
             subject: subject.handed_to(&application.id)?,
             permissions,
             audience: scope.audience,
-            end,
+            life: (now, end),
         })
     }
 
