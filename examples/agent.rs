@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::{AGENT, AgentKitGround, Ground};
+use crate::{AGENT, AgentKitGround, Ground, random_secret};
 
 type Anything = Box<dyn std::error::Error + Send + Sync>;
 
@@ -141,9 +141,7 @@ impl People {
             Err(error) if error.is_missing() => {}
             Err(error) => return Err(error.into()),
         }
-        let mut bytes = [0_u8; 16];
-        getrandom::fill(&mut bytes)?;
-        let secret = bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let secret = random_secret()?;
         let client =
             json!({ "name": "chat", "client_id": CLIENT, "client_secret": secret, "callback_urls": callbacks });
         let seed = json!({ "agentkit": { "user_pools": [{ "name": POOL, "clients": [client] }] } });

@@ -5,6 +5,7 @@ mod agent_identity_ground;
 mod agentkit_ground;
 mod chat;
 mod http;
+mod idaas_ground;
 mod object_store;
 pub mod sample;
 mod terminal;
@@ -21,6 +22,7 @@ pub use agent_identity_ground::{AgentIdentityGround, ROLE};
 pub use agentkit_ground::AgentKitGround;
 pub use chat::Chat;
 pub use http::{bounded, without_redirects};
+pub use idaas_ground::{IdaasGround, IdaasNames};
 pub use object_store::ObjectStore;
 pub use terminal::{argument, countdown, ctrl_c, human, port};
 pub use visitor::{Arrival, Visitor, attribute};
@@ -122,6 +124,13 @@ impl Ground {
         let allowed = identity.allowed_return_urls.into_iter().next();
         Ok(allowed.ok_or("the agent identity allows no return URL; add one on the platform")?)
     }
+}
+
+/// A secret for this run.
+fn random_secret() -> Result<String, getrandom::Error> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
 }
 
 /// A platform, unless none is configured. One that is configured and cannot be used is an error.

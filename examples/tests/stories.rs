@@ -242,6 +242,38 @@ async fn user_pool_login_prints_the_settings_of_login_app() -> Result<(), Anythi
 }
 
 #[tokio::test]
+async fn idaas_agent() -> Result<(), Anything> {
+    for (access, acts_for, key_of, orders_of) in
+        [("Machine", "itself", "the agent", "everybody"), ("Human", "its callers", "alice", "alice")]
+    {
+        let intro = format!("   app_example_agent acts for {acts_for} (ACCESS_IDENTITY {access})");
+        let (key, orders) = (
+            format!("   the service outside was asked with the key of {key_of}"),
+            format!("   the internal service told 3 times of the orders of {orders_of}, asked by app_example_agent"),
+        );
+        let story = [
+            "1. no configuration of IDaaS",
+            &intro,
+            "2. the agent answers 401 to a caller without a token",
+            "   401 to a token for another agent, 403 to one without",
+            "3. alice asks with the token of her sign-in: 200",
+            &key,
+            &orders,
+            "   IDaaS has issued 2 tokens so far",
+            "4. the instance has a new signing key; alice asks again with the token of her sign-in: 200",
+            &key,
+            &orders,
+        ];
+        let told = tells("idaas_agent", &["--access", access], &story).await?;
+        assert!(!told.contains("synthetic-key") && !told.contains("eyJ"), "no secret is shown: {told}");
+    }
+    let output = run("idaas_agent", &["--access", "Nobody"]).await?;
+    let complaint = String::from_utf8(output.stderr)?;
+    assert!(!output.status.success() && complaint.contains("neither `Machine` nor `Human`"), "{complaint}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn delegated_api_key() -> Result<(), Anything> {
     let story = [
         "1. alice must enter a key; please open",

@@ -152,6 +152,7 @@ impl Emulator {
             issuer: platform.issuer.clone(),
             served_at: platform.served_at(&self.core.origin),
             developer_api_endpoint: self.core.origin.clone(),
+            open_api_endpoint: self.core.origin.clone(),
             instance_id: platform.instance.clone(),
             client_id: platform.client.0.clone(),
             client_secret: platform.client.1.clone(),

@@ -198,6 +198,7 @@ pub struct IdaasHandle {
     pub(crate) issuer: String,
     pub(crate) served_at: String,
     pub(crate) developer_api_endpoint: String,
+    pub(crate) open_api_endpoint: String,
     pub(crate) instance_id: String,
     pub(crate) client_id: String,
     pub(crate) client_secret: SecretString,
@@ -223,6 +224,12 @@ impl IdaasHandle {
     /// Base of the developer API, `http://127.0.0.1:PORT`; its paths begin with `/v2/INSTANCE`.
     pub fn developer_api_endpoint(&self) -> &str {
         &self.developer_api_endpoint
+    }
+
+    /// The OpenAPI, for `GenerateOauthToken`: signed with the access key of [`AgentIdentityHandle`], or with a session of
+    /// [`Emulator::open_sts_session`](crate::Emulator::open_sts_session).
+    pub fn open_api_endpoint(&self) -> &str {
+        &self.open_api_endpoint
     }
 
     /// Id of the instance, `idaas_…`.

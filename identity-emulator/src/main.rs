@@ -143,6 +143,7 @@ fn announce(emulator: &Emulator, users: &[(String, SecretString)], as_json: bool
                 "issuer": idaas.issuer(),
                 "token_endpoint": idaas.token_endpoint(),
                 "developer_api_endpoint": idaas.developer_api_endpoint(),
+                "open_api_endpoint": idaas.open_api_endpoint(),
                 "client_id": idaas.client_id(),
                 "client_secret": idaas.client_secret().expose_secret(),
                 "user_tokens": users.iter()

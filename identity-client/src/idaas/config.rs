@@ -44,6 +44,7 @@ pub(crate) struct Given {
 pub(crate) struct Settings {
     pub(crate) instance_id: String,
     pub(crate) client: AgentIdentityName,
+    pub(crate) issuer: Option<Arc<str>>,
     pub(crate) token_endpoint: TokenEndpoint,
     pub(crate) developer_api: Option<Endpoint>,
     pub(crate) open_api: Option<Endpoint>,
@@ -112,11 +113,11 @@ impl Settings {
         let issuer = given.issuer.or(filed.issuer);
         let issuer_place = issuer.as_deref().map(|issuer| parse(issuer, "the issuer")).transpose()?;
         let by_open_api = matches!(authentication.method, Method::OpenApi(_));
-        let token_endpoint = match (told, issuer, &open_api) {
+        let token_endpoint = match (told, issuer.as_deref(), &open_api) {
             (_, _, Some(open_api)) if by_open_api => TokenEndpoint::told(open_api.clone()),
             _ if by_open_api => return Err(missing("openApiEndpoint", "with_open_api_endpoint")),
             (Some(told), _, _) => TokenEndpoint::told(told),
-            (None, Some(issuer), _) => TokenEndpoint::of_issuer(&issuer)?,
+            (None, Some(issuer), _) => TokenEndpoint::of_issuer(issuer)?,
             (None, None, _) => return Err(missing("tokenEndpoint", "with_token_endpoint")),
         };
         if by_open_api && given.actor.is_some() {
@@ -132,6 +133,7 @@ impl Settings {
             default_scopes: default_scopes(filed.scope.as_deref())?,
             instance_id,
             client,
+            issuer: issuer.map(Into::into),
             token_endpoint,
             developer_api,
             open_api,

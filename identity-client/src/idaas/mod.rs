@@ -21,9 +21,9 @@
 //! ```
 //!
 //! # Users
-//! IDaaS acts for a user in exchange for the access token by which the user called the agent (RFC 8693), so a user must carry it: verify it
-//! (feature `inbound`: `TokenVerifier::alibaba_idaas`), then `User::from_verified_token(&claims)?.with_token(token)?`. The
-//! tokens that calls of the developer API bear are kept by permission and by the digest of the user's token, and each has only the
+//! IDaaS acts for a user in exchange for the access token by which the user called the agent (RFC 8693), so a user must carry it. One whom
+//! `TokenVerifier::alibaba_idaas` has verified (feature `inbound`) does, by `User::from_verified_token` as behind the `CustomJwtLayer`
+//! of `identity-runtime`; another is given it with [`User::with_token`](crate::User::with_token). The tokens that calls of the developer API bear are kept by permission and by the digest of the user's token, and each has only the
 //! permission that its operation needs. For tokens of IDaaS itself the flows `ON_BEHALF_OF` and `USER_FEDERATION` are the same: nobody
 //! is asked. Third parties' tokens are asked for by `USER_FEDERATION`, and may need the user's consent.
 //!
@@ -116,6 +116,7 @@ pub struct Idaas {
     tokens: Tokens,
     caller: Caller,
     endpoint: Arc<str>,
+    issuer: Option<Arc<str>>,
     key_flow: Flow,
     default_scopes: Arc<[Scope]>,
 }
@@ -146,6 +147,12 @@ impl Idaas {
     #[must_use]
     pub fn client_id(&self) -> &str {
         self.tokens.shared().client.as_str()
+    }
+
+    /// The issuer, as it is configured: whose tokens callers show, for `TokenVerifier::alibaba_idaas` (feature `inbound`).
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     /// Hosted credentials.
@@ -299,7 +306,8 @@ impl IdaasBuilder {
         let kept = IdentityClient::builder().with_platform(tokens.clone()).with_clock(Told(Arc::clone(&self.clock)));
         let caller = Caller::new(settings.developer_api, names, transport, self.clock, kept.build()?);
         let default_scopes = settings.default_scopes.into();
-        Ok(Idaas { tokens, caller, endpoint, key_flow: settings.key_flow, default_scopes })
+        let (issuer, key_flow) = (settings.issuer, settings.key_flow);
+        Ok(Idaas { tokens, caller, endpoint, issuer, key_flow, default_scopes })
     }
 }
 

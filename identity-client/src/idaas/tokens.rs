@@ -87,7 +87,7 @@ impl<'a> Subject<'a> {
         let Some(user) = user else { return Ok(Self::Agent) };
         user.token().map(Self::User).ok_or_else(|| {
             Error::new(ErrorKind::UserMissing, "the user shows no token, and IDaaS acts for a user only in exchange for one").with_hint(
-                "give the user the token by which they called the agent, once it is verified: `User::from_verified_token(..)?.with_token(..)` (feature `inbound`); a consent that was resumed from storage has none: ask again, the user who has agreed is not asked twice",
+                "verify the token by which they called the agent with `TokenVerifier::alibaba_idaas(..)` (feature `inbound`), whose users carry it, or give it to the user once it is verified: `.with_token(..)`; a consent that was resumed from storage has none: ask again, the user who has agreed is not asked twice",
             )
         })
     }
@@ -202,7 +202,9 @@ impl Tokens {
             });
         }
         if of_user
-            && (refusal.status == 401 || refusal.has_code(&["invalid_grant", "invalid_token", "invalid_request"]))
+            && (refusal.status == 401
+                || refusal.has_code(&["invalid_grant", "invalid_token", "invalid_request"])
+                || refusal.code.as_deref().is_some_and(|code| code.contains("SubjectToken")))
         {
             let error = refusal.error(ErrorKind::Unauthenticated, "exchange the user's token");
             return error.with_hint("the token by which the user called has expired, or is not an access token of this IDaaS instance for this agent: the user must sign in again");
@@ -210,7 +212,7 @@ impl Tokens {
         let kind = if refusal.has_code(&["access_denied"]) { ErrorKind::PermissionDenied } else { refusal.kind() };
         let error = refusal.error(kind, OPERATION);
         match kind {
-            ErrorKind::InvalidRequest if refusal.has_code(&["invalid_scope", "invalid_target"]) => error.with_hint(format!(
+            ErrorKind::InvalidRequest if refusal.has_code(&["invalid_scope", "invalid_target", "InvalidParameter.ScopeValues"]) => error.with_hint(format!(
                 "grant the application `{client}` these permissions of that audience in the IDaaS console, and check that both are written as there"
             )),
             ErrorKind::InvalidRequest => error.with_hint("check the audience and the permissions against the IDaaS console, then call again"),
@@ -229,12 +231,11 @@ impl Tokens {
 
 /// That the client itself was refused, not what it asked for. RFC 6749 section 5.2 lets `invalid_client` come as 400 or 401.
 fn is_of_client(refusal: &Refusal, subject: Subject<'_>) -> bool {
-    if refusal.has_code(&[
-        "invalid_client",
-        "unauthorized_client",
-        "InvalidAccessKeyId.NotFound",
-        "SignatureDoesNotMatch",
-    ]) {
+    // The second ones are of who signs for the OpenAPI, whose gateway answers with 400 and 404.
+    let of_signer = ["InvalidAccessKeyId", "InvalidSecurityToken", "MissingSecurityToken", "SignatureDoesNotMatch"];
+    let is_of_signer = |code: &str| of_signer.iter().any(|family| code.starts_with(family));
+    if refusal.has_code(&["invalid_client", "unauthorized_client"]) || refusal.code.as_deref().is_some_and(is_of_signer)
+    {
         return true;
     }
     refusal.status == 401 && matches!(subject, Subject::Agent)

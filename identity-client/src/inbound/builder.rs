@@ -73,6 +73,7 @@ pub struct TokenVerifierBuilder {
     lives: Lives,
     needs_subject: bool,
     qualified: bool,
+    keeps_token: bool,
     http: HttpOptions,
     clock: Arc<dyn Clock>,
 }
@@ -101,6 +102,7 @@ impl TokenVerifierBuilder {
             },
             needs_subject: true,
             qualified: false,
+            keeps_token: false,
             http: HttpOptions::new().with_attempt_timeout(Duration::from_secs(5)).with_retry(retry),
             clock: Arc::new(SystemClock),
         }
@@ -233,6 +235,15 @@ impl TokenVerifierBuilder {
         self
     }
 
+    /// Whether the user of a verified token carries the token itself, as if by [`User::with_token`](crate::User::with_token): for a
+    /// platform that acts for users in exchange for the token by which they called. Default: not, but for
+    /// [`alibaba_idaas`](TokenVerifier::alibaba_idaas). Say no there if the agent's credentials come from another platform.
+    #[must_use]
+    pub fn with_kept_token(mut self, keep: bool) -> Self {
+        self.keeps_token = keep;
+        self
+    }
+
     /// Uses these keys, a JSON Web Key Set, instead of fetched ones: offline, or for tests. The issuer may be any text then.
     #[must_use]
     pub fn with_fixed_keys(mut self, jwks: impl Into<String>) -> Self {
@@ -344,7 +355,8 @@ impl TokenVerifierBuilder {
                 KeySource::Published(Arc::new(Published::new(issuer, clock, self.lives)))
             }
         };
-        Ok(TokenVerifier(Arc::new(Inner { rules, allowed: self.algorithms, source, clock: self.clock })))
+        let (allowed, clock, keeps_token) = (self.algorithms, self.clock, self.keeps_token);
+        Ok(TokenVerifier(Arc::new(Inner { rules, allowed, source, clock, keeps_token })))
     }
 
     fn check_times(&self) -> Result<(), BuildError> {

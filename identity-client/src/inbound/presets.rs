@@ -94,7 +94,8 @@ impl TokenVerifier {
     /// Access tokens of an Alibaba Cloud IDaaS instance, whose issuer is `https://{domain}/api/v2/iauths_system/oauth2`: RS256, and
     /// required scopes in the form `audience|permission` in which clients ask for them. The audience is then checked as well.
     ///
-    /// In the token `aud` has the audience and `scope` the bare permission; the whole form is understood, too.
+    /// In the token `aud` has the audience and `scope` the bare permission; the whole form is understood, too. The user carries the
+    /// token, for which the platform `idaas` gives others in exchange.
     ///
     /// ```
     /// # use identity_client::inbound::TokenVerifier;
@@ -105,7 +106,7 @@ impl TokenVerifier {
     /// ```
     #[must_use]
     pub fn alibaba_idaas(issuer: impl Into<String>) -> TokenVerifierBuilder {
-        Self::issuer(issuer).with_algorithms([Algorithm::Rs256]).with_permissions()
+        Self::issuer(issuer).with_algorithms([Algorithm::Rs256]).with_permissions().with_kept_token(true)
     }
 
     /// ID tokens of Alibaba Cloud OAuth (`https://oauth.aliyun.com`) for this application: RS256.

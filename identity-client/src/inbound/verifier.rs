@@ -9,6 +9,7 @@ use std::{
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderMap;
+use secrecy::SecretString;
 use subtle::ConstantTimeEq as _;
 
 use super::{
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) allowed: Vec<Algorithm>,
     pub(crate) source: KeySource,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) keeps_token: bool,
 }
 
 /// What the ID token of a login must have, beside what every ID token of this issuer must have.
@@ -134,7 +136,8 @@ impl TokenVerifier {
         inner.check_signature(&compact).await?;
         let now = inner.clock.now().wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::MAX / 2);
         let checked = inner.rules.check(claims, now)?;
-        Ok((VerifiedClaims(Arc::new(checked)), compact.algorithm))
+        let token = inner.keeps_token.then(|| SecretString::from(token));
+        Ok((VerifiedClaims { checked: Arc::new(checked), token }, compact.algorithm))
     }
 }
 
@@ -164,7 +167,7 @@ fn check_hash(claims: &VerifiedClaims, algorithm: Algorithm, check: &IdTokenChec
     let Some(access_token) = &check.access_token else {
         return if check.needs_hash { Err(RefusalCode::AccessTokenHashMissing) } else { Ok(()) };
     };
-    let Some(value) = claims.0.all.get("at_hash") else {
+    let Some(value) = claims.checked.all.get("at_hash") else {
         return if check.needs_hash { Err(RefusalCode::AccessTokenHashMissing) } else { Ok(()) };
     };
     let told = value.as_str().ok_or(RefusalCode::AccessTokenHashMissing)?;

@@ -15,7 +15,7 @@ use super::{api_keys, consent, identity_providers, oauth2_providers, outbound, r
 use super::{workload_token, workloads};
 use crate::canonical::{Received, only};
 use crate::core::Core;
-use crate::random;
+use crate::{idaas, random};
 
 const X_ACS_ACTION: HeaderName = HeaderName::from_static("x-acs-action");
 const X_ACS_VERSION: HeaderName = HeaderName::from_static("x-acs-version");
@@ -23,9 +23,11 @@ const X_ACS_VERSION: HeaderName = HeaderName::from_static("x-acs-version");
 const DATA: &str = "2025-11-27";
 const CONTROL: &str = "2025-09-01";
 const RAM: &str = "2015-05-01";
+/// Another product behind the same signature: IDaaS.
+const EIAM: &str = "2021-12-01";
 
 /// Every action that is emulated: the version of its plane, and its name in counters and faults.
-const ACTIONS: [(&str, &str, &str); 45] = [
+const ACTIONS: [(&str, &str, &str); 46] = [
     (DATA, "AssumeRoleForWorkloadIdentity", "assume_role_for_workload_identity"),
     (DATA, "CompleteResourceTokenAuth", "complete_resource_token_auth"),
     (DATA, "GetResourceAPIKey", "get_resource_api_key"),
@@ -58,6 +60,7 @@ const ACTIONS: [(&str, &str, &str); 45] = [
     (CONTROL, "UpdateOAuth2CredentialProvider", "update_oauth2_credential_provider"),
     (CONTROL, "UpdateTokenVault", "update_token_vault"),
     (CONTROL, "UpdateWorkloadIdentity", "update_workload_identity"),
+    (EIAM, "GenerateOauthToken", "generate_oauth_token"),
     (RAM, "AttachPolicyToRole", "ram_attach_policy_to_role"),
     (RAM, "CreatePolicy", "ram_create_policy"),
     (RAM, "CreatePolicyVersion", "ram_create_policy_version"),
@@ -109,12 +112,12 @@ pub(crate) fn operation(action: &str, headers: &HeaderMap) -> &'static str {
 }
 
 /// One call, its caller known.
-pub(super) struct Call<'a> {
-    pub(super) core: &'a Arc<Core>,
-    pub(super) form: Form,
+pub(crate) struct Call<'a> {
+    pub(crate) core: &'a Arc<Core>,
+    pub(crate) form: Form,
 }
 
-pub(super) type Answer = Result<Value, ApiError>;
+pub(crate) type Answer = Result<Value, ApiError>;
 
 pub(crate) async fn serve(core: &Arc<Core>, action: &str, received: Received<'_>) -> Response {
     let request_id = random::uuid().to_ascii_uppercase();
@@ -148,16 +151,17 @@ async fn answer(core: &Arc<Core>, action: &str, received: Received<'_>) -> Answe
     match version {
         DATA => data(&call, &caller, action).await,
         RAM => ram::answer(&call, action).await,
+        EIAM => idaas::generate_oauth_token(&call).await,
         _ if action.starts_with("List") || action.starts_with("Get") => read(&call, action),
         _ => write(&call, action).await,
     }
 }
 
 fn unknown(action: &str, version: &str) -> ApiError {
-    if ![DATA, CONTROL, RAM].contains(&version) {
+    if ![DATA, CONTROL, RAM, EIAM].contains(&version) {
         return ApiError::bad(
             "InvalidVersion",
-            "x-acs-version is that of no plane: 2025-11-27, 2025-09-01 or 2015-05-01.",
+            "x-acs-version is that of no plane: 2025-11-27, 2025-09-01, 2015-05-01 or 2021-12-01.",
         );
     }
     if version == CONTROL && NOT_EMULATED.iter().any(|word| action.contains(word)) {
@@ -175,7 +179,12 @@ fn may(caller: &Caller, action: &str, version: &str) -> Result<(), ApiError> {
     if version == DATA && ["GetResourceAPIKey", "GetResourceOAuth2Token"].contains(&action) {
         return Ok(());
     }
-    let service = if version == DATA { "agentidentitydata" } else { "agentidentity" };
+    let service = match version {
+        DATA => "agentidentitydata",
+        RAM => "ram",
+        EIAM => "eiam",
+        _ => "agentidentity",
+    };
     Err(ApiError::no_permission(format!("{service}:{action}"), &session.role))
 }
 

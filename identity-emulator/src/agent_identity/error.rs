@@ -34,12 +34,12 @@ impl ApiError {
         Self { status, code: code.into(), message: message.into(), denied: None }
     }
 
-    pub(super) fn bad(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn bad(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
     /// A parameter is not what it must be.
-    pub(super) fn invalid(parameter: &str, rule: impl AsRef<str>) -> Self {
+    pub(crate) fn invalid(parameter: &str, rule: impl AsRef<str>) -> Self {
         Self::bad(format!("InvalidParameter.{parameter}"), format!("{parameter} {}.", rule.as_ref()))
     }
 
@@ -48,7 +48,7 @@ impl ApiError {
         Self::bad(format!("MissingParameter.{parameter}"), message)
     }
 
-    pub(super) fn not_found(entity: &str) -> Self {
+    pub(crate) fn not_found(entity: &str) -> Self {
         let message = format!("There is no such {entity} in this account.");
         Self::new(StatusCode::NOT_FOUND, format!("EntityNotExists.{entity}"), message)
     }
@@ -75,7 +75,7 @@ impl ApiError {
         Self { denied, ..Self::new(StatusCode::FORBIDDEN, "NoPermission", message) }
     }
 
-    pub(super) fn internal(message: &'static str) -> Self {
+    pub(crate) fn internal(message: &'static str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
     }
 

@@ -17,7 +17,7 @@ use crate::returning::is_safe;
 const URLS: (usize, usize) = (100, 2048);
 
 /// The parameters, from the query and the form in the body alike. An empty text counts as absent.
-pub(super) struct Form(BTreeMap<String, String>);
+pub(crate) struct Form(BTreeMap<String, String>);
 
 impl Form {
     pub(super) fn read(received: Received<'_>) -> Result<Self, ApiError> {
@@ -36,7 +36,7 @@ impl Form {
         Ok(Self(parameters))
     }
 
-    pub(super) fn text(&self, parameter: &str) -> Option<&str> {
+    pub(crate) fn text(&self, parameter: &str) -> Option<&str> {
         self.0.get(parameter).map(String::as_str).filter(|text| !text.is_empty())
     }
 
@@ -44,12 +44,22 @@ impl Form {
         self.text(parameter).map(str::to_owned)
     }
 
-    pub(super) fn required(&self, parameter: &str) -> Result<&str, ApiError> {
+    pub(crate) fn required(&self, parameter: &str) -> Result<&str, ApiError> {
         self.text(parameter).ok_or_else(|| ApiError::missing(parameter))
     }
 
     pub(super) fn secret(&self, parameter: &str) -> Result<SecretString, ApiError> {
         self.required(parameter).map(SecretString::from)
+    }
+
+    /// The values of `NAME.1`, `NAME.2` and so on, in any order.
+    pub(crate) fn numbered<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let counts = move |parameter: &str| {
+            let number = parameter.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
+            number.is_some_and(|number| number.parse::<u16>().is_ok())
+        };
+        let named = self.0.iter().filter(move |(parameter, _)| counts(parameter));
+        named.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
     /// The name of something new.

@@ -27,8 +27,8 @@ use axum::Router;
 use axum::routing::get;
 use jiff::Timestamp;
 
-pub(crate) use self::actions::{action, operation, serve};
-pub(crate) use self::error::throttled;
+pub(crate) use self::actions::{Answer, Call, action, operation, serve};
+pub(crate) use self::error::{ApiError, throttled};
 use self::nonces::Nonces;
 pub(crate) use self::oauth2_providers::{CUSTOM, FEISHU, FLOWS};
 use crate::access::Access;

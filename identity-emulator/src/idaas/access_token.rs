@@ -29,8 +29,8 @@ pub(super) struct AccessToken {
     pub(super) subject: Subject,
     pub(super) audience: String,
     pub(super) permissions: Vec<String>,
-    /// The second at which it ends.
-    pub(super) end: i64,
+    /// The seconds at which it begins and ends.
+    pub(super) life: (i64, i64),
 }
 
 impl AccessToken {
@@ -72,8 +72,8 @@ pub(super) async fn issue(core: &Core, token: &AccessToken) -> Result<SecretStri
         "aud": token.audience,
         "client_id": token.client,
         "scope": token.permissions.join(" "),
-        "iat": core.clock.now().as_second(),
-        "exp": token.end,
+        "iat": token.life.0,
+        "exp": token.life.1,
         "jti": random::uuid(),
     });
     if let Subject::User { actors: Some(act), .. } = &token.subject {
@@ -93,6 +93,7 @@ pub(super) async fn verify(core: &Core, token: &str) -> Result<Option<AccessToke
 fn read(core: &Core, claims: &Map<String, Value>) -> Option<AccessToken> {
     // JWTs that applications had minted have the same signature and another issuer.
     (jws::text(claims, "iss")? == core.idaas.issuer).then_some(())?;
+    let begin = jws::seconds(claims, "iat")?;
     let end = jws::seconds(claims, "exp").filter(|end| core.clock.now().as_second() < *end)?;
     let subject = match jws::text(claims, "sub_type")? {
         "application" => Subject::Application,
@@ -104,7 +105,7 @@ fn read(core: &Core, claims: &Map<String, Value>) -> Option<AccessToken> {
         subject,
         audience: jws::text(claims, "aud")?.to_owned(),
         permissions: jws::text(claims, "scope")?.split(' ').map(str::to_owned).collect(),
-        end,
+        life: (begin, end),
     })
 }
 
@@ -116,13 +117,13 @@ pub(crate) async fn for_user(core: &Core, user: &str, scope: &str, seconds: i64)
     if !is_user(user) {
         return Err(IdaasError::invalid("the user's name must have 1 to 1024 bytes and no control character"));
     }
-    let scope = Scope::read(scope)?;
+    let (scope, now) = (Scope::read(scope)?, core.clock.now().as_second());
     let token = AccessToken {
         client: FRONT_END.to_owned(),
         subject: Subject::User { name: user.to_owned(), actors: None },
         permissions: scope.permissions.into_iter().collect(),
         audience: scope.audience,
-        end: core.clock.now().as_second().saturating_add(seconds),
+        life: (now, now.saturating_add(seconds)),
     };
     issue(core, &token).await
 }

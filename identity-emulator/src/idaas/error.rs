@@ -60,6 +60,10 @@ impl IdaasError {
         Self::new(StatusCode::NOT_FOUND, code, description)
     }
 
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     pub(super) fn server(description: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", description)
     }

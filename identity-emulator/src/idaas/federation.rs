@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 use url::Url;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::assertion;
 use super::client::{ID_TOKEN_BEARER, PKCS7_BEARER, X509_BEARER};
 use super::error::IdaasError;
 use super::jws::{Compact, is_for, seconds, text};
+use super::{assertion, attested};
 use crate::core::Core;
 use crate::provider::Parameters;
 use crate::vault::{Application, Trust};
@@ -40,10 +40,9 @@ pub(super) async fn check(
         (Trust::Certificates { roots, dns_name }, X509_BEARER) => {
             certificate(core, application, form, token, (roots, dns_name))
         }
-        (Trust::Attested, PKCS7_BEARER) => Err(IdaasError::client(
-            "an attested document (PKCS#7) is signed by the cloud's own key, which the emulator cannot stand in for; \
-             use another federated credential",
-        )),
+        (Trust::Attested { certificates, machine }, PKCS7_BEARER) => {
+            attested::check(core, token, (certificates, machine))
+        }
         _ => Err(IdaasError::client("the federated credential is of another kind than client_assertion_type")),
     }
 }
@@ -116,7 +115,7 @@ fn certificate(
 }
 
 /// `None` if one of them is none, or there are too many.
-fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
+pub(super) fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
     let certificates: Result<Vec<_>, _> =
         CertificateDer::pem_slice_iter(pem.as_bytes()).take(CERTIFICATES + 1).collect();
     certificates.ok().filter(|certificates| certificates.len() <= CERTIFICATES)

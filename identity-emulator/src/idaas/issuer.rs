@@ -41,7 +41,7 @@ async fn discovery(State(core): State<Arc<Core>>, Path(instance): Path<String>) 
         "token_endpoint_auth_methods_supported":
             ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported":
-            ["HS256", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512"],
+            ["HS256", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"],
         "id_token_signing_alg_values_supported": ["RS256"],
     })))
 }

@@ -62,7 +62,8 @@ impl<'a> Compact<'a> {
     pub(super) fn by_key(&self, key: &[u8]) -> Option<&Map<String, Value>> {
         let rsa = RSA.iter().map(|(name, algorithm)| (*name, *algorithm as &dyn VerificationAlgorithm));
         let ec = EC.iter().map(|(name, _, algorithm)| (*name, *algorithm as &dyn VerificationAlgorithm));
-        let (_, algorithm) = rsa.chain(ec).find(|(name, _)| self.names(name))?;
+        let edwards = [("EdDSA", &signature::ED25519 as &dyn VerificationAlgorithm)];
+        let (_, algorithm) = rsa.chain(ec).chain(edwards).find(|(name, _)| self.names(name))?;
         algorithm.verify_sig(key, self.signed.as_bytes(), &self.signature).ok()?;
         Some(&self.claims)
     }

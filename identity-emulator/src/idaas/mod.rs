@@ -5,6 +5,7 @@
 
 mod access_token;
 mod assertion;
+mod attested;
 mod client;
 mod consent;
 mod credentials;
@@ -16,6 +17,7 @@ mod jws;
 mod keys;
 mod minted;
 mod names;
+mod open_api;
 mod scope;
 mod token;
 
@@ -27,10 +29,12 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 pub(crate) use self::access_token::for_user;
+pub(crate) use self::attested::is_signer;
 use self::error::IdaasError;
 pub(crate) use self::jws::is_public_key;
 use self::keys::Keys;
 pub(crate) use self::names::operation;
+pub(crate) use self::open_api::generate_oauth_token;
 use self::scope::Scope;
 use crate::bounded::{Bounded, digest};
 use crate::core::Core;

@@ -37,6 +37,12 @@ impl Scope {
         scope.ok_or_else(malformed)
     }
 
+    /// The same, in the parts that the OpenAPI takes.
+    pub(super) fn of<'a>(audience: &str, permissions: impl Iterator<Item = &'a str>) -> Result<Self, IdaasError> {
+        let items: Vec<_> = permissions.map(|permission| format!("{audience}|{permission}")).collect();
+        Self::read(&items.join(" "))
+    }
+
     /// What of it the application is given: all of it, or nothing.
     pub(super) fn granted(&self, application: &Application) -> Result<Vec<String>, IdaasError> {
         let refused = || IdaasError::scope("the application is not authorised for this audience and permission");

@@ -38,7 +38,7 @@ fn methods(application: &Application) -> String {
         let kind = match credential.trust {
             Trust::Oidc { .. } => "a token",
             Trust::Certificates { .. } => "a certificate",
-            Trust::Attested => "a document (refused)",
+            Trust::Attested { .. } => "a document",
         };
         methods.push(format!("{kind} as {}", credential.name));
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::node::Node;
 use super::{OwnClients, SeedError, tolerate};
-use crate::idaas::{is_public_key, is_user};
+use crate::idaas::{is_public_key, is_signer, is_user};
 use crate::random;
 use crate::vault::{
     Application, Endpoints, Federated, HostedKey, JwtProvider, KeyProvider, OAuthProvider, Secret, State,
@@ -157,7 +157,7 @@ impl ApplicationSeed {
 
 fn federated(node: &mut Node) -> Result<Federated, SeedError> {
     let name = node.required("name")?;
-    let trust = match (node.text("issuer")?, node.text("roots")?, node.take("attested")) {
+    let trust = match (node.text("issuer")?, node.text("roots")?, node.text("attested_by")?) {
         (Some(issuer), None, None) => {
             if !issuer.parse().is_ok_and(|url| crate::oauth::is_usable(&url)) {
                 let rule = "must be https (http only on loopback)";
@@ -166,9 +166,15 @@ fn federated(node: &mut Node) -> Result<Federated, SeedError> {
             Trust::Oidc { issuer, audience: node.required("audience")?, subject: node.required("subject")? }
         }
         (None, Some(roots), None) => Trust::Certificates { roots, dns_name: node.required("dns_name")? },
-        (None, None, Some(Value::Bool(true))) => Trust::Attested,
+        (None, None, Some(certificates)) => {
+            if !is_signer(&certificates) {
+                let rule = "must be 1 to 8 certificates in PEM";
+                return Err(SeedError::new(format_args!("{}.attested_by", node.place), rule));
+            }
+            Trust::Attested { certificates, machine: node.required("machine")? }
+        }
         _ => {
-            let rule = "must have one of issuer, roots and \"attested\": true";
+            let rule = "must have one of issuer, roots and attested_by";
             return Err(SeedError::new(&node.place, rule));
         }
     };

@@ -59,8 +59,7 @@ const LARGEST: u64 = 1024 * 1024;
 ///     "client_id": "app_agent", "client_secret": "CSexample",
 ///     "permissions": {"urn:cloud:idaas:pam": [".all"], "https://api.example.com": ["read:file"]},
 ///     "federated_credentials": [
-///       {"name": "cluster", "issuer": "http://127.0.0.1:8083", "audience": "idaas", "subject": "system:serviceaccount:default:agent"},
-///       {"name": "machine", "attested": true}
+///       {"name": "cluster", "issuer": "http://127.0.0.1:8083", "audience": "idaas", "subject": "system:serviceaccount:default:agent"}
 ///     ]
 ///   }],
 ///   "api_keys": [{"identifier": "llm_api_key", "apikey": "synthetic-key"},
@@ -81,8 +80,8 @@ const LARGEST: u64 = 1024 * 1024;
 /// ```
 ///
 /// An application of IDaaS proves itself with a `client_secret` (a second one is `other_client_secret`), with one of its
-/// `public_keys` (PEM), or with a federated credential: a token of an issuer, a certificate (`"roots"` in PEM and `"dns_name"`), or an
-/// `attested` document, which the emulator knows and refuses.
+/// `public_keys` (PEM), or with a federated credential: a token of an issuer, a certificate (`"roots"` in PEM and `"dns_name"`), or a
+/// document that a cloud signs about one of its machines (`"attested_by"`, the cloud's certificates in PEM, and `"machine"`, the instance's id).
 ///
 /// Every key is optional, except `name` and the values that a provider cannot do without; `client_id` and `client_secret` go together. A key
 /// that is none of these is an error that names it. Names follow the platform's rule (AgentBase: 3–50 letters, digits, `_`, `-`).

@@ -61,8 +61,8 @@ pub(crate) enum Trust {
     Oidc { issuer: String, audience: String, subject: String },
     /// A certificate that leads to one of these (PEM), with this DNS name in it.
     Certificates { roots: String, dns_name: String },
-    /// A document that a cloud's metadata service signed.
-    Attested,
+    /// A document about this machine that a cloud signed with the key of one of these certificates (PEM).
+    Attested { certificates: String, machine: String },
 }
 
 /// An API key that the platform keeps.

@@ -5,15 +5,26 @@ use std::sync::{Arc, Mutex};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use identity_emulator::{Emulator, Seed};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::support::{APP, Bench, Key, START, assertion, refused};
+use crate::support::{APP, Bench, Key, START, assertion, http, refused};
 
 const CLIENT: (u16, &str) = (401, "invalid_client");
 const SUBJECT: &str = "system:serviceaccount:default:agent";
+const CLOUD: &str = include_str!("../../../tests/fixtures/pkcs7/rsa.cert.pem");
+const OTHER_CLOUD: &str = include_str!("../../../tests/fixtures/pkcs7/ec.cert.pem");
+
+macro_rules! document {
+    ($name:literal) => {
+        include_str!(concat!("../../../tests/fixtures/pkcs7/", $name, ".p7"))
+    };
+}
 
 /// Somebody else's issuer.
 struct Cluster {
@@ -51,11 +62,8 @@ impl Cluster {
 
     async fn bench(&self) -> Bench {
         let credential = json!({ "name": "cluster", "issuer": self.issuer, "audience": "idaas", "subject": SUBJECT });
-        Bench::with(
-            json!({ "federated_credentials": [credential, { "name": "machine", "attested": true }] }),
-            &json!({}),
-        )
-        .await
+        let machine = json!({ "name": "machine", "attested_by": CLOUD, "machine": "i-synthetic0001" });
+        Bench::with(json!({ "federated_credentials": [credential, machine] }), &json!({})).await
     }
 }
 
@@ -119,12 +127,76 @@ async fn the_clusters_keys_change() {
     refused(ask(&bench, "cluster", "id-token", &first).await, CLIENT);
 }
 
+/// When the documents were made.
+const SIGNED_AT: i64 = 1_800_000_000;
+
+/// An instance that trusts this cloud's word about this machine, at this time.
+async fn attesting(instance: &str, cloud: &str, machine: &str, at: i64) -> Bench {
+    let credential = json!({ "name": "machine", "attested_by": cloud, "machine": machine });
+    let permissions = json!({ "https://api.example.com": ["read:file"] });
+    let application = json!({ "client_id": APP, "federated_credentials": [credential], "permissions": permissions });
+    let seed = json!({ "idaas": { "instance": instance, "applications": [application] } });
+    let builder = Emulator::builder().with_seed(Seed::from_json(&seed.to_string()).unwrap());
+    let builder = builder.with_start_time(jiff::Timestamp::from_second(at).unwrap());
+    Bench { emulator: builder.start().await.unwrap(), http: http() }
+}
+
+/// Documents that OpenSSL signed.
 #[tokio::test]
-async fn an_attested_document_is_refused_in_so_many_words() {
-    let key = Key::ec();
-    let bench = Cluster::start(&key).await.bench().await;
-    let description = refused(ask(&bench, "machine", "pkcs7", "MIIsyntheticPKCS7").await, CLIENT);
-    assert!(description.contains("attested document"), "{description}");
+async fn an_attested_document_counts_for_one_machine_at_one_instance_for_an_hour() {
+    let both = format!("{CLOUD}{OTHER_CLOUD}");
+    let bench = attesting("idaas_stage", &both, "i-synthetic0001", SIGNED_AT + 10).await;
+    for document in [
+        document!("rsa.attributes"),
+        document!("rsa.plain"),
+        document!("rsa.sha512"),
+        document!("ec.attributes"),
+        document!("ec.plain"),
+    ] {
+        // With the line breaks that a metadata service sends, and without.
+        for sent in [document.to_owned(), document.split_whitespace().collect()] {
+            let (status, answer) = ask(&bench, "machine", "pkcs7", &sent).await;
+            assert_eq!(status, 200, "{answer}");
+        }
+    }
+    for (document, says) in [
+        (document!("rsa.detached"), "no PKCS#7"),
+        ("MIIsyntheticPKCS7", "no PKCS#7"),
+        (document!("two-signers"), "no PKCS#7"),
+        (document!("rsa.sha1"), "no certificate"),
+    ] {
+        let description = refused(ask(&bench, "machine", "pkcs7", document).await, CLIENT);
+        assert!(description.contains(says), "{document:.20}: {description}");
+    }
+    for (instance, cloud, machine, at, says) in [
+        ("idaas_stage", OTHER_CLOUD, "i-synthetic0001", SIGNED_AT, "no certificate"),
+        ("idaas_stage", CLOUD, "i-synthetic0002", SIGNED_AT, "another machine"),
+        ("idaas_other", CLOUD, "i-synthetic0001", SIGNED_AT, "another instance"),
+        ("idaas_stage", CLOUD, "i-synthetic0001", SIGNED_AT + 3700, "older than an hour"),
+        ("idaas_stage", CLOUD, "i-synthetic0001", SIGNED_AT - 100, "of the future"),
+        ("idaas_stage", CLOUD, "i-synthetic0001", 5_000_000_000, "no certificate"),
+    ] {
+        let bench = attesting(instance, cloud, machine, at).await;
+        let description = refused(ask(&bench, "machine", "pkcs7", document!("rsa.attributes")).await, CLIENT);
+        assert!(description.contains(says), "{says}: {description}");
+    }
+}
+
+#[tokio::test]
+async fn no_byte_of_what_was_attested_or_of_the_signature_can_be_changed() {
+    let bench = attesting("idaas_stage", CLOUD, "i-synthetic0001", SIGNED_AT).await;
+    let decoded = |document: &str| STANDARD.decode(document.split_whitespace().collect::<String>()).unwrap();
+    for whole in [decoded(document!("rsa.plain")), decoded(document!("rsa.attributes"))] {
+        assert_eq!(ask(&bench, "machine", "pkcs7", &STANDARD.encode(&whole)).await.0, 200);
+        let content = whole.windows(9).position(|window| window == b"{\"zone-id").unwrap();
+        // RSA-2048 signs last.
+        for place in (content..content + 150).chain(whole.len() - 256..whole.len()).step_by(5) {
+            let mut changed = whole.clone();
+            changed[place] ^= 1;
+            let answer = ask(&bench, "machine", "pkcs7", &STANDARD.encode(&changed)).await;
+            assert!(refused(answer, CLIENT).contains("no certificate"), "{place}");
+        }
+    }
     let unknown = [("client_assertion_type", "urn:example:unknown"), ("client_assertion", "x")];
     refused(bench.ask(&unknown).await, (400, "invalid_request"));
 }

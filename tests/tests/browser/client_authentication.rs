@@ -1,5 +1,5 @@
 //! The certified provider checks how our clients authenticate: assertions by secret and by key, with a token endpoint that is
-//! discovered at it.
+//! discovered at it. It has no token exchange (RFC 8693), so none is tried.
 
 use std::fs;
 
