@@ -129,9 +129,12 @@ impl People {
             let discovery = format!("{}/.well-known/openid-configuration", party.issuer());
             return Ok(CustomJwtLayer::custom_jwt(&discovery, [party.client_id()], Vec::<String>::new())?);
         };
-        let verifier =
-            TokenVerifier::volcengine_user_pool(discovery)?.with_allowed_client(party.client_id()).build()?;
-        Ok(CustomJwtLayer::new([verifier])?.with_user_tokens())
+        // Volcengine Agent Identity verifies the token by itself, instead of taking the agent's word.
+        let verifier = TokenVerifier::volcengine_user_pool(discovery)?
+            .with_allowed_client(party.client_id())
+            .with_kept_token(true)
+            .build()?;
+        Ok(CustomJwtLayer::new([verifier])?)
     }
 
     /// Those of the issuer that `OAUTH2_*` names, else those of a user pool in an emulator, to whose login page any name will do.

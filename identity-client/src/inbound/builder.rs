@@ -236,8 +236,10 @@ impl TokenVerifierBuilder {
     }
 
     /// Whether the user of a verified token carries the token itself, as if by [`User::with_token`](crate::User::with_token): for a
-    /// platform that acts for users in exchange for the token by which they called. Default: not, but for
-    /// [`alibaba_idaas`](TokenVerifier::alibaba_idaas). Say no there if the agent's credentials come from another platform.
+    /// platform that acts for users in exchange for the token by which they called (Alibaba Cloud IDaaS), or that verifies it by itself
+    /// instead of taking the agent's word (Volcengine and Alibaba Cloud Agent Identity, which must trust its issuer). Default: not, but
+    /// for [`alibaba_idaas`](TokenVerifier::alibaba_idaas); a platform has no business with tokens of another issuer, so say no there if
+    /// the agent's credentials come from another platform.
     #[must_use]
     pub fn with_kept_token(mut self, keep: bool) -> Self {
         self.keeps_token = keep;

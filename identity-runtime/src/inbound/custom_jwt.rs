@@ -8,10 +8,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use http::{
-    HeaderMap, Request, Response, StatusCode,
-    header::{AUTHORIZATION, WWW_AUTHENTICATE},
-};
+use http::{HeaderMap, Request, Response, StatusCode, header::WWW_AUTHENTICATE};
 use identity_client::{
     BuildError, User,
     inbound::{Challenge, Refusal, RefusalCode, TokenVerifier, TokenVerifiers, VerifiedClaims},
@@ -52,7 +49,6 @@ pub struct CustomJwtLayer(Arc<Rules>);
 struct Rules {
     verifiers: TokenVerifiers,
     challenge: Challenge,
-    shows_tokens: bool,
 }
 
 impl CustomJwtLayer {
@@ -89,21 +85,13 @@ impl CustomJwtLayer {
     /// As [`TokenVerifiers::new`].
     pub fn new(verifiers: impl IntoIterator<Item = TokenVerifier>) -> Result<Self, BuildError> {
         let verifiers = TokenVerifiers::new(verifiers)?;
-        Ok(Self(Arc::new(Rules { verifiers, challenge: Challenge::new(), shows_tokens: false })))
+        Ok(Self(Arc::new(Rules { verifiers, challenge: Challenge::new() })))
     }
 
     /// What a refusal tells callers about how to get in. Default: nothing but the scheme.
     #[must_use]
     pub fn with_challenge(self, challenge: Challenge) -> Self {
         Self(Arc::new(Rules { challenge, ..Arc::unwrap_or_clone(self.0) }))
-    }
-
-    /// Users carry the very token that they came with ([`User::with_token`]), for a platform that verifies it by itself instead of
-    /// taking the agent's word: Volcengine Agent Identity, of whose user pool the token must then be. Default: they do not, for
-    /// a platform has no business with tokens of another issuer.
-    #[must_use]
-    pub fn with_user_tokens(self) -> Self {
-        Self(Arc::new(Rules { shows_tokens: true, ..Arc::unwrap_or_clone(self.0) }))
     }
 }
 
@@ -178,8 +166,7 @@ impl Rules {
         if claims.subject().is_none() {
             return Ok((claims, None));
         }
-        let user = User::from_verified_token(&claims);
-        match if self.shows_tokens { user.and_then(|user| user.with_token(token_of(headers))) } else { user } {
+        match User::from_verified_token(&claims) {
             Ok(user) => Ok((claims, Some(user))),
             Err(error) => {
                 tracing::info!(kind = ?error.kind(), "the subject of a good token cannot be a user, or the token is too long");
@@ -208,10 +195,4 @@ impl Rules {
         }
         response
     }
-}
-
-/// That of a request whose token was found good, so there is one.
-fn token_of(headers: &HeaderMap) -> &str {
-    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    value.and_then(|value| value.split_once(' ')).map_or("", |(_, token)| token.trim())
 }

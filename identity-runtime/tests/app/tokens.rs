@@ -9,7 +9,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::StatusCode;
 use identity_client::{
     Clock as _, RequestContext, SystemClock,
-    inbound::{Challenge, VerifiedClaims},
+    inbound::{Challenge, TokenVerifier, VerifiedClaims},
 };
 use identity_runtime::{AgentApp, AgentAppBuilder, CustomJwtLayer, InboundUser};
 use secrecy::ExposeSecret as _;
@@ -98,7 +98,9 @@ async fn a_verified_token_names_the_user_and_a_header_does_not() -> Result<(), A
 async fn a_user_carries_the_very_token_only_where_the_application_says_so() -> Result<(), Anything> {
     let issuer = Issuer::start().await?;
     let token = issuer.token("alice", &nothing())?;
-    for (layer, shown) in [(issuer.layer()?, None), (issuer.layer()?.with_user_tokens(), Some(&token))] {
+    for (keep, shown) in [(false, None), (true, Some(&token))] {
+        let verifier = TokenVerifier::issuer(&issuer.name).with_audience(AUDIENCE).with_kept_token(keep).build()?;
+        let layer = CustomJwtLayer::new([verifier])?;
         let carried = async |_: Value, context: RequestContext| {
             let user = context.user().cloned();
             Ok::<_, std::io::Error>(user.and_then(|user| Some(user.token()?.expose_secret().to_owned())))
