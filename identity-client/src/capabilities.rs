@@ -95,7 +95,7 @@ impl Capabilities {
             ("asks a user again who has agreed before", force_authentication),
             ("checks who gave the consent", session_binding),
             ("holds a token back until its user is back", consent_completion),
-            ("signs JWTs for the agent", minted_tokens),
+            ("mints tokens in the agent's name", minted_tokens),
             ("revokes and reinstates tokens", token_revocation),
             ("lists the tokens that it keeps", token_listing),
             ("says whether a token is good", token_validation),

@@ -66,6 +66,7 @@ impl IdaasHandle {
             "issuer": self.issuer,
             "tokenEndpoint": self.token_endpoint(),
             "developerApiEndpoint": self.developer_api_endpoint,
+            "openApiEndpoint": self.open_api_endpoint,
             "authnConfiguration": {
                 "identityType": "CLIENT",
                 "authnMethod": "CLIENT_SECRET_BASIC",
