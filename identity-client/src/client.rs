@@ -10,6 +10,7 @@ use crate::{
     audit::AuditSink,
     binding::SessionBinding,
     cache::{Cache, Remedy},
+    capabilities::Capabilities,
     clock::{Clock, SystemClock},
     consent::{DEFAULT_CONSENT_TIMEOUT, PendingAuthorization, Prompt, PromptOutcome, prompt_fn},
     credential::{
@@ -19,7 +20,7 @@ use crate::{
     env::Environment,
     error::{BuildError, Error},
     flow_lookup::FlowLookup,
-    platform::{Capabilities, Description, DynPlatform, Platform},
+    platform::{Description, DynPlatform, Platform},
     principal::User,
     request::{AccessTokenRequest, ApiKeyRequest, ResumeRequest, StsCredentialsRequest, WorkloadTokenRequest},
 };
@@ -77,7 +78,7 @@ impl IdentityClient {
     /// # Errors
     /// As [`from_env`](Self::from_env).
     pub fn from_environment(environment: &Environment) -> Result<Self, BuildError> {
-        crate::configured::platform(Self::builder(), environment)?.build()
+        Self::builder().with_platform_from(environment)?.build()
     }
 
     /// Makes this the client of the process: the one that attributes use when neither they nor the task name another.
@@ -264,10 +265,18 @@ impl Default for IdentityClientBuilder {
 }
 
 impl IdentityClientBuilder {
-    /// The platform to ask. Required.
+    /// The platform to ask. Required, unless the configuration [says it](Self::with_platform_from).
     pub fn with_platform(mut self, platform: impl Platform) -> Self {
         self.platform = Some(Box::new(platform));
         self
+    }
+
+    /// The platform that this environment is configured for, as [`IdentityClient::from_env`] finds it.
+    ///
+    /// # Errors
+    /// As [`IdentityClient::from_env`].
+    pub fn with_platform_from(self, environment: &Environment) -> Result<Self, BuildError> {
+        crate::configured::platform(self, environment)
     }
 
     /// Keeps a receipt of every release. Default: none are kept.
@@ -347,7 +356,7 @@ impl IdentityClientBuilder {
         let platform = self.platform.ok_or_else(|| {
             BuildError::missing(
                 "no platform was given to the client",
-                "call `with_platform(..)`, or use `IdentityClient::from_env()`",
+                "call `with_platform(..)` or `with_platform_from(&Environment::process())`, or use `IdentityClient::from_env()`",
             )
         })?;
         if self.consent_timeout.is_zero() || self.consent_timeout > identity_grammar::MAX_WAIT {

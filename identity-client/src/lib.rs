@@ -78,6 +78,7 @@ mod authorization_url;
 mod basic;
 mod binding;
 mod cache;
+mod capabilities;
 mod client;
 mod clock;
 mod configured;
@@ -130,6 +131,7 @@ pub mod login;
 
 pub use audit::{AuditSink, Bound, JsonLinesAudit, Outcome, Receipt, Source, TracingAudit};
 pub use binding::{BindingRefusal, Confirmed, Departure, SessionBinding};
+pub use capabilities::Capabilities;
 pub use client::{IdentityClient, IdentityClientBuilder, Requestable};
 pub use clock::{Clock, Moment, SystemClock};
 pub use consent::{
@@ -147,7 +149,7 @@ pub use error::{BuildError, Error, ErrorKind};
 pub use identity_macros::{requires_access_token, requires_api_key, requires_sts_credentials, requires_workload_token};
 pub use inject::{FromAccessToken, FromApiKey, FromCredentialError, FromStsCredentials, FromWorkloadToken};
 pub use name::{AgentIdentityName, ProviderName, Scope};
-pub use platform::{Capabilities, Description, Issued, Platform};
+pub use platform::{Description, Issued, Platform};
 pub use principal::{Principal, User};
 #[cfg(feature = "browser")]
 pub use prompts::BrowserPrompt;

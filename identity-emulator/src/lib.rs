@@ -41,6 +41,7 @@ mod signed;
 mod tokens;
 mod trouble;
 mod user;
+mod variables;
 mod vault;
 
 pub use audit::{AuditEntry, AuditOutcome};

@@ -1,8 +1,9 @@
 //! `identity-emulator serve`: the emulator as a program.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -54,6 +55,9 @@ struct Serve {
     /// What those tokens are for: the agent's audience and permission.
     #[arg(long, value_name = "SCOPE", default_value = "https://agent.example.com|agent.access")]
     idaas_user_scope: String,
+    /// Write the configuration with which clients of IDaaS find it to this new file. It holds no secret.
+    #[arg(long, value_name = "FILE")]
+    idaas_config: Option<PathBuf>,
     /// Print one JSON object on the first line instead of text.
     #[arg(long)]
     json: bool,
@@ -82,6 +86,8 @@ enum Failure {
     Emulator(#[from] EmulatorError),
     #[error("cannot write to standard output or listen for signals: {0}")]
     System(#[from] io::Error),
+    #[error("cannot write the configuration of IDaaS to the new file {file}: {error}; name one that is not there yet")]
+    IdaasConfig { file: String, error: io::Error },
 }
 
 async fn serve(arguments: Serve) -> Result<(), Failure> {
@@ -91,22 +97,27 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
         .with_listen(arguments.listen)
         .with_human(arguments.human)
         .with_iam_token_lifetime(Duration::from_secs(arguments.iam_token_lifetime));
-    if let Some(issuer) = arguments.idaas_issuer {
+    if let Some(issuer) = arguments.idaas_issuer.clone() {
         builder = builder.with_idaas_issuer(issuer);
     }
-    if let Some(directory) = arguments.data_dir {
+    if let Some(directory) = &arguments.data_dir {
         builder = builder.with_data_dir(directory);
     }
-    if let Some(file) = arguments.seed {
+    if let Some(file) = &arguments.seed {
         builder = builder.with_seed(Seed::from_file(file).map_err(EmulatorError::from)?);
     }
     let emulator = builder.start().await?;
     let mut users = Vec::new();
-    for user in arguments.idaas_user {
-        let token = emulator.idaas_user_token(&user, &arguments.idaas_user_scope, USER_TOKEN_LIFETIME).await?;
-        users.push((user, token));
+    for user in &arguments.idaas_user {
+        let token = emulator.idaas_user_token(user, &arguments.idaas_user_scope, USER_TOKEN_LIFETIME).await?;
+        users.push((user.clone(), token));
     }
-    announce(&emulator, &users, arguments.json)?;
+    if let Some(file) = &arguments.idaas_config {
+        let written =
+            File::create_new(file).and_then(|mut new| new.write_all(emulator.idaas().client_config().as_bytes()));
+        written.map_err(|error| Failure::IdaasConfig { file: file.display().to_string(), error })?;
+    }
+    announce(&emulator, &users, &arguments)?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -117,12 +128,12 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
 }
 
 /// The one place where secrets are shown: the service account exists to be given to a client.
-fn announce(emulator: &Emulator, users: &[(String, SecretString)], as_json: bool) -> io::Result<()> {
+fn announce(emulator: &Emulator, users: &[(String, SecretString)], arguments: &Serve) -> io::Result<()> {
     let (agentbase, agentkit, provider) = (emulator.agentbase(), emulator.agentkit(), emulator.provider());
     let idaas = emulator.idaas();
     let agent_identity = emulator.agent_identity();
     let mut output = io::stdout().lock();
-    if as_json {
+    if arguments.json {
         let line = json!({
             "agentbase": {
                 "identity_url": agentbase.identity_url(),
@@ -173,37 +184,32 @@ fn announce(emulator: &Emulator, users: &[(String, SecretString)], as_json: bool
         writeln!(output, "A built-in OAuth2 provider is at {}", provider.authorization_url())?;
         writeln!(output, "An imitation of Feishu is at {}", emulator.feishu().authorization_url())?;
         writeln!(output, "What it holds and what has happened is shown at {}", emulator.overview_url())?;
-        writeln!(output)?;
-        writeln!(output, "export GREENNODE_CLIENT_ID={}", quoted(agentbase.client_id()))?;
-        writeln!(output, "export GREENNODE_CLIENT_SECRET={}", quoted(agentbase.client_secret().expose_secret()))?;
-        writeln!(output, "export GREENNODE_IDENTITY_ENDPOINT={}", quoted(agentbase.identity_url()))?;
-        writeln!(output, "export GREENNODE_IAM_TOKEN_ENDPOINT={}", quoted(agentbase.token_url()))?;
-        let host = agentkit.endpoint().trim_start_matches("http://");
-        writeln!(output)?;
-        writeln!(output, "export VOLCENGINE_ACCESS_KEY={}", quoted(agentkit.access_key()))?;
-        writeln!(output, "export VOLCENGINE_SECRET_KEY={}", quoted(agentkit.secret_key().expose_secret()))?;
-        writeln!(output, "export RUNTIME_IAM_ROLE_TRN={}", quoted(agentkit.role_trn()))?;
-        writeln!(output, "export VEIDENTITY_REGION={}", quoted(agentkit.region()))?;
-        writeln!(output, "export VEIDENTITY_ENDPOINT={}", quoted(agentkit.endpoint()))?;
-        writeln!(output, "export IDENTITY_OPENAPI_HOST={}", quoted(host))?;
-        writeln!(output, "export IDENTITY_OPENAPI_SCHEME='http'")?;
-        writeln!(output)?;
-        writeln!(output, "# The secret of IDaaS's application {}:", idaas.client_id())?;
-        writeln!(output, "export IDAAS_CLIENT_SECRET={}", quoted(idaas.client_secret().expose_secret()))?;
+        export(&mut output, &agentbase.variables())?;
+        export(&mut output, &agentkit.variables())?;
+        export(&mut output, &agent_identity.variables())?;
+        export(&mut output, &idaas.variables())?;
+        match &arguments.idaas_config {
+            Some(file) => export(&mut output, &[("CLOUD_IDAAS_CONFIG_PATH", absolute(file)?)])?,
+            None => writeln!(output, "# IDaaS needs a file besides: serve with --idaas-config FILE")?,
+        }
         for (user, token) in users {
             // Escaped: a line break in a name must not begin a command.
             writeln!(output, "# {} calls an agent with {}", user.escape_debug(), token.expose_secret())?;
         }
-        let secret = agent_identity.access_key_secret().expose_secret();
-        writeln!(output)?;
-        writeln!(output, "export ALIBABA_CLOUD_ACCESS_KEY_ID={}", quoted(agent_identity.access_key_id()))?;
-        writeln!(output, "export ALIBABA_CLOUD_ACCESS_KEY_SECRET={}", quoted(secret))?;
-        writeln!(output, "export AGENT_IDENTITY_REGION_ID={}", quoted(agent_identity.region()))?;
-        writeln!(output, "export AGENT_IDENTITY_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
-        writeln!(output, "export AGENT_IDENTITY_DATA_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
-        writeln!(output, "export ALIBABA_CLOUD_RAM_ENDPOINT={}", quoted(agent_identity.endpoint()))?;
     }
     output.flush()
+}
+
+fn export(output: &mut impl io::Write, variables: &[(&str, String)]) -> io::Result<()> {
+    writeln!(output)?;
+    for (name, value) in variables {
+        writeln!(output, "export {name}={}", quoted(value))?;
+    }
+    Ok(())
+}
+
+fn absolute(file: &Path) -> io::Result<String> {
+    Ok(std::path::absolute(file)?.display().to_string())
 }
 
 fn described(provider: &ProviderHandle) -> serde_json::Value {

@@ -13,12 +13,13 @@ use super::{
     workload::check_user_token,
 };
 use crate::{
+    capabilities::Capabilities,
     consent::{Acquired, PendingAuthorization, PendingParts, Polled, not_in_time},
     credential::CredentialKind,
     credential_request::{CredentialRequest, Flow},
     error::{Error, ErrorKind},
     name::{ProviderName, Scope},
-    platform::{Capabilities, Description, Issued, Platform},
+    platform::{Description, Issued, Platform},
     principal::User,
     wire::object,
 };

@@ -12,12 +12,13 @@ use super::{
     types::check_name,
 };
 use crate::{
+    capabilities::Capabilities,
     consent::{Acquired, PendingAuthorization, PendingParts, Polled},
     credential::CredentialKind,
     credential_request::{CredentialRequest, Flow},
     error::{Error, ErrorKind},
     name::{ProviderName, Scope},
-    platform::{Capabilities, Description, Issued, Platform},
+    platform::{Description, Issued, Platform},
     principal::User,
     wire::{check_length, is_false},
 };

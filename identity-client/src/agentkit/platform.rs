@@ -17,13 +17,14 @@ use super::{
     workload::WorkloadToken,
 };
 use crate::{
+    capabilities::Capabilities,
     consent::{Acquired, PendingAuthorization, PendingParts, Polled},
     credential::CredentialKind,
     credential_request::{ConsentOptions, CredentialRequest, Flow},
     error::{Error, ErrorKind},
     hash::{hex, sha256},
     name::{ProviderName, Scope},
-    platform::{Capabilities, Description, Issued, Platform},
+    platform::{Description, Issued, Platform},
     principal::User,
     wire::is_false,
 };

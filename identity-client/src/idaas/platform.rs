@@ -14,12 +14,13 @@ use super::{
     types::{AuthenticationToken, ConsentSession, OAuthContent, SessionStatus},
 };
 use crate::{
+    capabilities::Capabilities,
     consent::{Acquired, PendingAuthorization, PendingParts, Polled},
     credential::CredentialKind,
     credential_request::{CredentialRequest, Flow},
     error::{Error, ErrorKind},
     name::{ProviderName, Scope},
-    platform::{Capabilities, Description, Issued, Platform},
+    platform::{Description, Issued, Platform},
     principal::User,
     wire::is_false,
 };

@@ -23,13 +23,14 @@ use super::{
     secret::SecretSource,
 };
 use crate::{
+    capabilities::Capabilities,
     clock::{Clock, Moment},
     consent::{Acquired, PendingAuthorization, Polled},
     credential_request::{CredentialRequest, Flow},
     env::Environment,
     error::{Error, ErrorKind},
     name::{AgentIdentityName, ProviderName, Scope},
-    platform::{Capabilities, Description, Issued, Platform},
+    platform::{Description, Issued, Platform},
     principal::User,
     transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
     wire::{object, seconds},

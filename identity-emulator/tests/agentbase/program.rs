@@ -164,39 +164,53 @@ async fn even_the_most_talkative_log_holds_no_secret() {
 
 #[test]
 fn announces_itself_readably_with_lines_for_a_shell() {
-    let (_root, _, key) = place();
-    let mut child = command(&[], &key).spawn().unwrap();
+    let (root, _, key) = place();
+    let config = root.path().join("client-config.json");
+    let mut child = command(&["--idaas-config", config.to_str().unwrap()], &key).spawn().unwrap();
     let mut exports = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         if let Some(export) = line.strip_prefix("export ") {
-            exports.push(export.split('=').next().unwrap().to_owned());
+            let (name, value) = export.split_once('=').unwrap();
+            exports.push((name.to_owned(), value.to_owned()));
         }
-        if exports.len() == 18 {
+        if line.starts_with("export CLOUD_IDAAS_CONFIG_PATH") {
             break;
         }
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let expected = ["CLIENT_ID", "CLIENT_SECRET", "IDENTITY_ENDPOINT", "IAM_TOKEN_ENDPOINT"];
-    assert_eq!(exports[..4], expected.map(|name| format!("GREENNODE_{name}")));
+    let names: Vec<_> = exports.iter().map(|(name, _)| name.as_str()).collect();
     let expected = [
+        "GREENNODE_CLIENT_ID",
+        "GREENNODE_CLIENT_SECRET",
+        "GREENNODE_IDENTITY_ENDPOINT",
+        "GREENNODE_IAM_TOKEN_ENDPOINT",
         "VOLCENGINE_ACCESS_KEY",
         "VOLCENGINE_SECRET_KEY",
         "RUNTIME_IAM_ROLE_TRN",
         "VEIDENTITY_REGION",
         "VEIDENTITY_ENDPOINT",
+        "VEIDENTITY_CALLBACK_URL",
         "IDENTITY_OPENAPI_HOST",
         "IDENTITY_OPENAPI_SCHEME",
-        "IDAAS_CLIENT_SECRET",
         "ALIBABA_CLOUD_ACCESS_KEY_ID",
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
         "AGENT_IDENTITY_REGION_ID",
         "AGENT_IDENTITY_ENDPOINT",
         "AGENT_IDENTITY_DATA_ENDPOINT",
         "ALIBABA_CLOUD_RAM_ENDPOINT",
+        "IDAAS_CLIENT_SECRET",
+        "CLOUD_IDAAS_CONFIG_PATH",
     ];
-    assert_eq!(exports[4..], expected);
+    assert_eq!(names, expected);
+    let written = std::fs::read_to_string(&config).unwrap();
+    assert!(written.contains("IDAAS_CLIENT_SECRET"), "{written}");
+    assert!(!written.contains(exports[18].1.trim_matches('\'')), "the secret stays in its variable");
+    let (code, log) = failing(&["--idaas-config", config.to_str().unwrap()], &key);
+    assert_eq!(code, Some(1));
+    assert!(log.contains("not there yet"), "{log}");
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), written, "what is there is left alone");
 }
 
 #[test]
