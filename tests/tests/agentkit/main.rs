@@ -1,23 +1,18 @@
 //! The client against the emulator's AgentKit: another program's reading of the same contract, signatures verified.
 
-mod agent;
 mod management;
 mod person;
 mod return_url;
 mod user_data;
 mod user_pool;
 
-use std::{sync::Arc, time::Duration};
-
 use identity_client::{
-    AccessToken, Acquired, ErrorKind, Flow, IdentityClient, PendingAuthorization, Platform, RequestContext,
-    SecretString, SessionBinding, User,
-    agentbase::OAuth2Client,
+    AccessToken, Acquired, ErrorKind, Flow, IdentityClient, SecretString, SessionBinding, User,
     agentkit::{AgentKit, KeyPlace, NewIdentity, OAuth2Config, Trouble, Vendor},
 };
-use identity_emulator::{AuditOutcome, Emulator, Human, ProviderHandle};
-use identity_tests::{AGENT, Anything, KEY, KEY_PROVIDER, OAUTH_PROVIDER, RETURN_URL, Stage};
-use serde_json::{Value, json};
+use identity_emulator::{Emulator, Human, ProviderHandle};
+use identity_tests::{AGENT, Anything, KEY, KEY_PROVIDER, OAUTH_PROVIDER, RETURN_URL};
+use serde_json::Value;
 
 const SCOPE: &str = "docx:document:readonly";
 
@@ -52,83 +47,12 @@ fn platform(emulator: &Emulator) -> Result<AgentKit, Anything> {
     Ok(builder.build()?)
 }
 
-/// The client of an agent on any platform: a consent counts when its user has come back from it.
-fn client_on(platform: impl Platform, emulator: Emulator) -> Result<IdentityClient, Anything> {
-    let (binding, emulator) = (SessionBinding::new(), Arc::new(emulator));
-    let back = binding.clone();
-    let tell = move |pending: PendingAuthorization| come_back(pending, back.clone(), Arc::clone(&emulator));
-    let client = IdentityClient::builder().with_platform(platform).with_session_binding(binding).on_auth_url(tell);
-    Ok(client.build()?)
-}
-
-/// The application's return URL, once the scripted person has agreed.
-async fn come_back(
-    pending: PendingAuthorization,
-    binding: SessionBinding,
-    emulator: Arc<Emulator>,
-) -> Result<(), Anything> {
-    let agreed = async {
-        while !emulator.audit().iter().any(|entry| entry.outcome == AuditOutcome::Granted) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), agreed).await?;
-    let state = pending.parts().custom_state.as_deref().ok_or("a bound consent has a state")?;
-    let confirmed = binding.confirm(state, pending.user())?;
-    Ok(binding.complete(&confirmed).await?)
-}
-
 /// Whose token it is, as the outside provider says.
 #[expect(clippy::disallowed_methods, reason = "a service on loopback")]
 async fn owner(provider: &ProviderHandle, token: &AccessToken) -> Result<Value, Anything> {
     let userinfo = provider.token_url().replace("/token", "/userinfo");
     let answer = reqwest::Client::new().get(userinfo).bearer_auth(token.expose_secret()).send().await?;
     Ok(answer.error_for_status()?.json().await?)
-}
-
-/// What an agent gets for alice, and that the next call asks nobody.
-async fn runs(client: IdentityClient, user_tokens: &ProviderHandle, machines: &ProviderHandle) -> Result<(), Anything> {
-    let context = RequestContext::new().with_client(client).with_user(User::asserted("alice")?);
-    let context = context.with_return_url(RETURN_URL)?;
-    let (key, token) = agent::summarise(&context).await?;
-    assert_eq!(key.expose_secret(), KEY);
-    let owner_of_token = owner(user_tokens, &token).await?;
-    assert_eq!((&owner_of_token["sub"], &owner_of_token["scope"]), (&json!("alice"), &json!(SCOPE)));
-    let (_, again) = agent::summarise(&context).await?;
-    assert_eq!(again.expose_secret(), token.expose_secret());
-    let machine = owner(machines, &agent::index(&context).await?).await?;
-    assert_eq!((&machine["sub"], &machine["scope"]), (&json!(machines.client_id()), &json!("documents.index")));
-    Ok(())
-}
-
-/// `agent.rs` is the agent of both; the two lines with `client_on` are all that differs.
-#[tokio::test]
-async fn the_same_agent_runs_on_both_platforms() -> Result<(), Anything> {
-    let Stage { emulator, agentbase, .. } =
-        Stage::with(Emulator::builder().with_human(Human::Approve), IdentityClient::builder()).await?;
-    let provider = emulator.provider();
-    let (id, secret) = (provider.client_id(), provider.client_secret().clone());
-    let machines = OAuth2Client::new(id, secret, provider.authorization_url(), provider.token_url())?;
-    agentbase.oauth2_providers().create("machine-oauth", machines).await?;
-    runs(client_on(agentbase, emulator)?, &provider, &provider).await?;
-
-    let (emulator, agentkit) = vault().await?;
-    let (feishu, provider) = (emulator.feishu(), emulator.provider());
-    let (id, secret) = (provider.client_id(), provider.client_secret().clone());
-    let issuer = provider.token_url().replace("/token", "");
-    let machines = OAuth2Config::new(id, secret, Flow::MachineToMachine)?.with_endpoints(
-        issuer,
-        provider.authorization_url(),
-        provider.token_url(),
-    );
-    agentkit.oauth2_providers().create("machine-oauth", Vendor::Custom, &machines).await?;
-    runs(client_on(agentkit, emulator)?, &feishu, &provider).await?;
-
-    let source = include_str!("agent.rs").to_ascii_lowercase();
-    for platform in ["agentbase", "greennode", "agentkit", "volc", "emulator", "identity_tests"] {
-        assert!(!source.contains(platform), "the agent knows of {platform}");
-    }
-    Ok(())
 }
 
 #[tokio::test]

@@ -47,6 +47,10 @@ async fn one_agent_runs_on_all_four_platforms_by_configuration_only() -> Result<
     let table = table::of(&abilities);
     println!("{table}");
     assert!(include_str!("../../../README.md").contains(&table), "the README's table is another one:\n{table}");
+    let source = include_str!("agent.rs").to_ascii_lowercase();
+    for platform in ["agentbase", "greennode", "agentkit", "volc", "agent_identity", "alibaba", "idaas", "emulator"] {
+        assert!(!source.contains(platform), "the agent knows of {platform}");
+    }
     Ok(())
 }
 
