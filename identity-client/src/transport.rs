@@ -1,4 +1,8 @@
-//! HTTP to a platform: one client, its TLS, redirect, size and time rules, and the loop of tries around a request.
+//! HTTP to a platform: one client, its size and time rules, and the loop of tries around a request.
+
+mod answer;
+mod endpoint;
+mod options;
 
 use std::{
     error::Error as StdError,
@@ -12,10 +16,7 @@ use std::{
 
 use backon::Retryable as _;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method};
-use identity_grammar::is_loopback_host;
-#[cfg(any(test, feature = "agentbase", feature = "idaas"))]
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use http::{HeaderMap, Method};
 use tracing::Instrument as _;
 use url::Url;
 use zeroize::Zeroizing;
@@ -27,165 +28,21 @@ use crate::{
     retry_budget::RetryBudget,
 };
 
+pub(crate) use answer::Answer;
+#[cfg(any(
+    feature = "agentbase",
+    feature = "agentkit",
+    feature = "agent-identity",
+    feature = "idaas",
+    feature = "inbound"
+))]
+pub(crate) use endpoint::Endpoint;
+pub use options::HttpOptions;
+
 /// No answer of a platform is larger: a page of a hundred records is a few tens of KiB.
 const MAX_BODY: usize = 1 << 20;
 
 const LOOK_AT_THE_NETWORK: &str = "check the network, the proxy and the endpoint's host name, then try again";
-
-/// How a platform is reached.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct HttpOptions {
-    connect_timeout: Duration,
-    attempt_timeout: Duration,
-    retry: RetryPolicy,
-    roots: Vec<Vec<u8>>,
-    proxy: Option<String>,
-    product: Option<String>,
-}
-
-impl Default for HttpOptions {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(5),
-            attempt_timeout: Duration::from_secs(15),
-            retry: RetryPolicy::default(),
-            roots: Vec::new(),
-            proxy: None,
-            product: None,
-        }
-    }
-}
-
-impl HttpOptions {
-    /// The defaults.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// For connecting, TLS included. Default: 5 s.
-    #[must_use]
-    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
-        self
-    }
-
-    /// For one try, from connecting to the end of the body. Default: 15 s.
-    #[must_use]
-    pub fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = timeout;
-        self
-    }
-
-    /// How often and how long is tried. Default: 3 tries, 30 s in all.
-    #[must_use]
-    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
-        self.retry = retry;
-        self
-    }
-
-    /// Trusts only the certificates given with this method, instead of those of the operating system. One PEM certificate
-    /// each time.
-    #[must_use]
-    pub fn with_root_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.roots.push(pem.into());
-        self
-    }
-
-    /// Goes through this HTTP proxy. Default: none, whatever the environment says: a variable must not decide where
-    /// credentials travel.
-    #[must_use]
-    pub fn with_proxy(mut self, url: impl Into<String>) -> Self {
-        self.proxy = Some(url.into());
-        self
-    }
-
-    /// What the agent calls itself in `User-Agent`, for example `my-agent/1.2`.
-    #[must_use]
-    pub fn with_product(mut self, product: impl Into<String>) -> Self {
-        self.product = Some(product.into());
-        self
-    }
-}
-
-impl fmt::Debug for HttpOptions {
-    /// A proxy URL can hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpOptions")
-            .field("connect_timeout", &self.connect_timeout)
-            .field("attempt_timeout", &self.attempt_timeout)
-            .field("retry", &self.retry)
-            .field("roots", &self.roots.len())
-            .field("proxy", &self.proxy.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
-/// The base of a platform's URLs: https, or http on loopback.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Endpoint(Url);
-
-/// Everything that is not unreserved is encoded, so a segment can never leave its place.
-#[cfg(any(test, feature = "agentbase", feature = "idaas"))]
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-impl Endpoint {
-    /// `what` names the setting in errors.
-    pub(crate) fn parse(text: &str, what: &str) -> Result<Self, BuildError> {
-        let broken = |problem: &str| {
-            BuildError::broken(
-                format!("{what} {problem}"),
-                "give an absolute https URL (http only on loopback) without user information, query and fragment",
-            )
-        };
-        let url = Url::parse(text.trim()).map_err(|_| broken("is not a URL"))?;
-        let host = url.host_str().ok_or_else(|| broken("has no host"))?;
-        match url.scheme() {
-            "https" => {}
-            "http" if is_loopback_host(host) => {}
-            "http" => return Err(broken("is plain http to another machine, which would send credentials unencrypted")),
-            _ => return Err(broken("is not an https URL")),
-        }
-        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-            return Err(broken("has user information, a query or a fragment"));
-        }
-        Ok(Self(url))
-    }
-
-    /// The URL without a slash at its end.
-    pub(crate) fn as_str(&self) -> &str {
-        self.0.as_str().trim_end_matches('/')
-    }
-
-    pub(crate) fn url(&self) -> &Url {
-        &self.0
-    }
-
-    pub(crate) fn is_loopback(&self) -> bool {
-        self.0.host_str().is_some_and(is_loopback_host)
-    }
-
-    /// The URL of a path below it; each segment is encoded whole.
-    #[cfg(any(test, feature = "agentbase", feature = "idaas"))]
-    pub(crate) fn at(&self, segments: &[&str]) -> Result<Url, Error> {
-        let mut text = self.as_str().to_owned();
-        for segment in segments {
-            if matches!(*segment, "" | "." | "..") {
-                return Err(Error::invalid("a name in the path is empty or made of dots"));
-            }
-            text.push('/');
-            text.extend(utf8_percent_encode(segment, SEGMENT));
-        }
-        Url::parse(&text).map_err(|_| Error::invalid("the request's URL cannot be built"))
-    }
-}
-
-impl fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// Whether an operation can be repeated when it is not known whether it was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,61 +61,6 @@ pub(crate) struct Outgoing {
     pub(crate) body: Option<Bytes>,
 }
 
-/// An answer, whatever its status.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    /// May hold a credential, so it is wiped when dropped.
-    pub(crate) body: Zeroizing<Vec<u8>>,
-    received: std::time::SystemTime,
-}
-
-impl Answer {
-    pub(crate) fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    /// How long a gateway of Alibaba Cloud, which throttles so whatever the status, wants to be left alone.
-    fn throttled_for(&self) -> Option<Duration> {
-        let milliseconds = self.headers.get("x-acs-retry-after")?.to_str().ok()?.trim().parse::<u64>().ok()?;
-        (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
-    }
-
-    /// Whether the platform does not serve now because it is asked too much.
-    pub(crate) fn is_throttled(&self) -> bool {
-        self.status == 429 || self.throttled_for().is_some()
-    }
-
-    /// The platform's wish to be left alone: its own, or in either form of RFC 9110 section 10.2.3.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        if let Some(wish) = self.throttled_for() {
-            return Some(wish);
-        }
-        let text = self.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
-        if let Ok(seconds) = text.parse::<u64>() {
-            return Some(Duration::from_secs(seconds));
-        }
-        let at = httpdate::parse_http_date(text).ok()?;
-        Some(at.duration_since(self.received).unwrap_or_default())
-    }
-
-    fn may_pass(&self) -> bool {
-        matches!(self.status, 408 | 429 | 500 | 502 | 503 | 504) || (!self.is_success() && self.is_throttled())
-    }
-
-    #[cfg(all(test, feature = "agent-identity"))]
-    pub(crate) fn of(status: u16, body: &[u8]) -> Self {
-        let received = std::time::SystemTime::UNIX_EPOCH;
-        Self { status, headers: HeaderMap::new(), body: Zeroizing::new(body.to_vec()), received }
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").field("status", &self.status).field("length", &self.body.len()).finish_non_exhaustive()
-    }
-}
-
 /// The way to a platform. Cheap to clone; clones share connections.
 #[derive(Clone)]
 pub(crate) struct Transport {
@@ -272,31 +74,7 @@ pub(crate) struct Transport {
 impl Transport {
     pub(crate) fn new(options: &HttpOptions, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
         options.retry.check()?;
-        let broken = |what: &str| BuildError::broken(what.to_owned(), "see `HttpOptions`");
-        let product = options.product.as_deref().map_or_else(String::new, |product| format!(" {product}"));
-        let user_agent = HeaderValue::try_from(format!("identity-client/{}{product}", env!("CARGO_PKG_VERSION")))
-            .map_err(|_| broken("the product name cannot stand in a User-Agent header"))?;
-        #[cfg(all(feature = "rustls-no-provider", not(any(feature = "rustls-tls", feature = "native-tls"))))]
-        check_provider()?;
-        #[expect(clippy::disallowed_methods, reason = "the one place that builds the client")]
-        let mut builder = reqwest::Client::builder()
-            .user_agent(user_agent)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .no_proxy()
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.attempt_timeout)
-            .pool_idle_timeout(Duration::from_secs(60));
-        if let Some(proxy) = &options.proxy {
-            let proxy = reqwest::Proxy::all(proxy).map_err(|_| broken("the proxy is not a URL"))?;
-            builder = builder.proxy(proxy);
-        }
-        builder = trust(builder, &options.roots)?;
-        let http = builder.build().map_err(|error| {
-            BuildError::broken("the HTTP client cannot be built", "see its cause: mostly TLS roots that cannot be read")
-                .with_source(error.without_url())
-        })?;
+        let http = options.client()?;
         Ok(Self { http, retry: options.retry, budget: Arc::default(), clock })
     }
 
@@ -414,44 +192,6 @@ fn is_cut_short(status: u16, headers: &HeaderMap, received: usize) -> bool {
     promised.is_some_and(|promised| promised > received as u64)
 }
 
-/// reqwest would panic instead.
-#[cfg(all(feature = "rustls-no-provider", not(any(feature = "rustls-tls", feature = "native-tls"))))]
-fn check_provider() -> Result<(), BuildError> {
-    if rustls::crypto::CryptoProvider::get_default().is_some() {
-        return Ok(());
-    }
-    Err(BuildError::missing(
-        "no TLS crypto provider is installed in this process",
-        "install one before the client is built, for example `rustls::crypto::ring::default_provider().install_default()`, or use the feature `rustls-tls`",
-    ))
-}
-
-#[cfg(any(feature = "rustls-tls", feature = "rustls-no-provider", feature = "native-tls"))]
-fn trust(builder: reqwest::ClientBuilder, roots: &[Vec<u8>]) -> Result<reqwest::ClientBuilder, BuildError> {
-    if roots.is_empty() {
-        return Ok(builder);
-    }
-    let certificates =
-        roots.iter().map(|pem| reqwest::Certificate::from_pem(pem)).collect::<Result<Vec<_>, _>>().map_err(|_| {
-            BuildError::broken(
-                "a root certificate is not PEM",
-                "give the text from -----BEGIN CERTIFICATE----- to its end",
-            )
-        })?;
-    Ok(builder.tls_certs_only(certificates))
-}
-
-#[cfg(not(any(feature = "rustls-tls", feature = "rustls-no-provider", feature = "native-tls")))]
-fn trust(builder: reqwest::ClientBuilder, roots: &[Vec<u8>]) -> Result<reqwest::ClientBuilder, BuildError> {
-    if roots.is_empty() {
-        return Ok(builder);
-    }
-    Err(BuildError::broken(
-        "root certificates were given, but no TLS is compiled in",
-        "enable the feature `rustls-tls`",
-    ))
-}
-
 /// Why a try did not settle the matter.
 enum Tried {
     /// By an answer that may be another one next time.
@@ -534,45 +274,6 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_https_or_on_loopback() {
-        for good in [
-            "https://agentbase.example.com/identity",
-            "http://127.0.0.1:1/identity/",
-            "http://localhost:8080",
-            "http://[::1]:1",
-        ] {
-            Endpoint::parse(good, "the endpoint").unwrap();
-        }
-        for bad in [
-            "",
-            "agentbase.example.com",
-            "http://agentbase.example.com/",
-            "ftp://x/",
-            "https://u:secret@h/",
-            "https://h/?secret=1",
-            "https://h/#x",
-        ] {
-            let error = Endpoint::parse(bad, "the endpoint").unwrap_err();
-            assert!(error.is_broken());
-            assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
-        }
-    }
-
-    #[test]
-    fn w12_a_path_segment_cannot_leave_its_place() {
-        let endpoint = Endpoint::parse("https://h.example.com/identity/", "x").unwrap();
-        for (segment, encoded) in
-            [("../x", "..%2Fx"), ("a?b#c", "a%3Fb%23c"), ("a b", "a%20b"), ("{name}", "%7Bname%7D"), ("%2e", "%252e")]
-        {
-            let url = endpoint.at(&["api", segment]).unwrap();
-            assert_eq!(url.as_str(), format!("https://h.example.com/identity/api/{encoded}"));
-        }
-        for bad in ["", ".", ".."] {
-            endpoint.at(&[bad]).unwrap_err();
-        }
-    }
-
-    #[test]
     fn an_answer_shorter_than_its_length_is_cut_short() {
         let with = |length: &str| HeaderMap::from_iter([(http::header::CONTENT_LENGTH, length.parse().unwrap())]);
         assert!(is_cut_short(200, &with("5000"), 0));
@@ -582,21 +283,5 @@ mod tests {
         assert!(!is_cut_short(200, &HeaderMap::new(), 0));
         assert!(!is_cut_short(204, &with("5000"), 0));
         assert!(!is_cut_short(304, &with("5000"), 0));
-    }
-
-    #[test]
-    fn retry_after_is_read_in_both_forms() {
-        let answer = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(http::header::RETRY_AFTER, HeaderValue::try_from(text).unwrap());
-            let received = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-            Answer { status: 503, headers, body: Zeroizing::new(Vec::new()), received }.retry_after()
-        };
-        assert_eq!(answer("7"), Some(Duration::from_secs(7)));
-        assert_eq!(answer("Sun, 06 Nov 1994 08:49:50 GMT"), Some(Duration::from_secs(13)));
-        assert_eq!(answer("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
-        for bad in ["", "-1", "soon", "1.5"] {
-            assert_eq!(answer(bad), None, "{bad}");
-        }
     }
 }
