@@ -144,6 +144,17 @@ impl Browser {
         timeout(PATIENCE, arriving).await.map_err(|_| format!("the browser did not come to {prefix}"))?
     }
 
+    /// Waits until the address no longer begins like this: whatever is found from then on is on another page.
+    pub(super) async fn leave(&self, prefix: &str) -> Result<(), Anything> {
+        let leaving = async {
+            while self.0.current_url().await?.as_str().starts_with(prefix) {
+                sleep(Duration::from_millis(50)).await;
+            }
+            Ok::<_, Anything>(())
+        };
+        timeout(PATIENCE, leaving).await.map_err(|_| format!("the browser did not go on from {prefix}"))?
+    }
+
     /// What the page says.
     pub(super) async fn text(&self) -> Result<String, Anything> {
         Ok(self.find("body").await?.text().await?)

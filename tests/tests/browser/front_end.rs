@@ -171,6 +171,8 @@ async fn a_user_signs_in_asks_agrees_and_sees_the_answer_go_on() -> Result<(), A
 async fn agree(browser: &Browser, scene: &Scene) -> Result<(), Anything> {
     browser.arrive(&scene.issuer).await?;
     sign_in(browser, "sofia").await?;
+    // Its page lists scopes, too.
+    browser.leave(&scene.issuer).await?;
     let provider = browser.find("ul li code").await?;
     assert!(provider.text().await?.contains("calendar.readonly"), "the provider says what for");
     browser.picture("front-end-4-consent").await?;
