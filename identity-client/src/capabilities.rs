@@ -24,7 +24,7 @@ pub struct Capabilities {
     /// Asking again although the user has agreed before.
     pub force_authentication: bool,
     /// The platform can hold a user's token back until the application confirms that this user has come back, see
-    /// [`Platform::complete`]: it leaves the checking to a [`SessionBinding`](crate::SessionBinding).
+    /// [`Platform::complete`](crate::Platform::complete): it leaves the checking to a [`SessionBinding`](crate::SessionBinding).
     pub consent_completion: bool,
     /// It signs tokens (JWTs) for the agent; the platform's own type has the operations, as for the next three.
     pub minted_tokens: bool,
