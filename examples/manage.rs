@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         // A partial update: the description changes, the return URLs stay.
         let update = IdentityUpdate::new().with_description("the agent of the examples");
         let identity = identities.update(AGENT, update).await?;
-        println!("updated {AGENT}: {:?}", identity.description);
+        println!("updated {AGENT}: {}", identity.description.as_deref().unwrap_or("no description"));
 
         keys.create("openai-key", "sk-first").await?;
         keys.rotate("openai-key", "sk-second").await?;
@@ -32,6 +32,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let names: Vec<_> = identities.list_all().map_ok(|identity| identity.name).take(1000).try_collect().await?;
-    println!("{} agent identities, the first: {:?}", names.len(), names.iter().flatten().next());
+    println!(
+        "{} agent identities, the first: {}",
+        names.len(),
+        names.iter().flatten().next().map_or("none", String::as_str)
+    );
     Ok(())
 }

@@ -6,6 +6,8 @@
 use crate::{client::IdentityClientBuilder, env::Environment, error::BuildError};
 
 const CHOICE: &str = "IDENTITY_PLATFORM";
+/// All platforms, compiled in or not; their features have the same names.
+const KNOWN: [&str; 4] = ["agentbase", "agentkit", "agent-identity", "idaas"];
 
 type Build = fn(IdentityClientBuilder, &Environment) -> Result<IdentityClientBuilder, BuildError>;
 
@@ -22,7 +24,7 @@ const CANDIDATES: &[Candidate] = &[
     #[cfg(feature = "agentbase")]
     Candidate {
         name: "agentbase",
-        places: "GREENNODE_CLIENT_ID or .greennode.json",
+        places: "variables GREENNODE_…, or .greennode.json",
         is_configured: crate::agentbase::is_configured,
         build: |builder, environment| {
             crate::agentbase::AgentBase::from_environment(environment).map(|platform| builder.with_platform(platform))
@@ -31,7 +33,7 @@ const CANDIDATES: &[Candidate] = &[
     #[cfg(feature = "agentkit")]
     Candidate {
         name: "agentkit",
-        places: "VOLCENGINE_ACCESS_KEY or the function runtime's IAM file",
+        places: "variables VOLCENGINE_… or VEIDENTITY_…, or the function runtime's IAM file",
         is_configured: crate::agentkit::is_configured,
         build: |builder, environment| {
             crate::agentkit::AgentKit::from_environment(environment).map(|platform| builder.with_platform(platform))
@@ -40,7 +42,7 @@ const CANDIDATES: &[Candidate] = &[
     #[cfg(feature = "agent-identity")]
     Candidate {
         name: "agent-identity",
-        places: "AGENT_IDENTITY_WORKLOAD_IDENTITY_NAME or the vendor's .config.json",
+        places: "variables AGENT_IDENTITY_…, or the vendor's .config.json",
         is_configured: crate::agent_identity::is_configured,
         build: |builder, environment| {
             crate::agent_identity::AgentIdentity::from_environment(environment)
@@ -81,11 +83,17 @@ fn choose<'a>(candidates: &'a [Candidate], environment: &Environment) -> Result<
         ));
     };
     if let Some(chosen) = environment.setting(CHOICE)? {
-        let chosen = candidates.iter().find(|one| one.name == chosen.expose_secret());
-        return chosen.ok_or_else(|| {
+        let candidate = candidates.iter().find(|one| one.name == chosen.expose_secret());
+        return candidate.ok_or_else(|| {
             BuildError::broken(
-                format!("{CHOICE} names no platform that is compiled in"),
-                format!("set it to one of {}, or enable the feature of the platform that is meant", names(&all)),
+                match KNOWN.iter().find(|name| **name == chosen.expose_secret()) {
+                    Some(name) => format!("{CHOICE} is `{name}`, and that platform is not compiled in"),
+                    None => format!("{CHOICE} is none of `{}`", KNOWN.join("`, `")),
+                },
+                format!(
+                    "set it to one of {}; any other platform needs its feature of identity-client, which has the same name",
+                    names(&all)
+                ),
             )
         });
     }
@@ -97,7 +105,10 @@ fn choose<'a>(candidates: &'a [Candidate], environment: &Environment) -> Result<
         [one] => Ok(one),
         [] => Err(BuildError::missing(
             "no platform is configured",
-            format!("configure one of {}; or give the builder a platform with `with_platform(..)`", names(&all)),
+            format!(
+                "configure one of {}; or enable the feature of the platform that is meant; or give the builder one with `with_platform(..)`",
+                names(&all)
+            ),
         )),
         several => Err(BuildError::broken(
             format!("more than one platform is configured: {}", names(several)),
@@ -130,8 +141,22 @@ mod tests {
             assert!(ambiguous.to_string().contains(name), "{ambiguous}");
             assert_eq!(chosen(&[greennode, volcengine, (CHOICE, name)]).unwrap(), name);
         }
-        assert!(chosen(&[(CHOICE, "azure")]).unwrap_err().is_broken());
+        let unknown = chosen(&[(CHOICE, "azure")]).unwrap_err();
+        assert!(unknown.is_broken() && unknown.to_string().contains("is none of `agentbase`"), "{unknown}");
         assert!(chosen(&[(CHOICE, "")]).unwrap_err().is_broken());
         assert!(chosen(&[]).unwrap_err().is_missing());
+    }
+
+    #[test]
+    fn a_platform_whose_feature_is_off_is_told_from_a_misspelt_one() {
+        let (one, environment) = (&CANDIDATES[..1], Environment::of([(CHOICE, "idaas")]));
+        let missing = choose(one, &environment).map(|one| one.name).unwrap_err().to_string();
+        assert!(missing.contains("is `idaas`, and that platform is not compiled in"), "{missing}");
+        assert!(missing.contains("feature"), "{missing}");
+    }
+
+    #[test]
+    fn every_platform_that_is_compiled_in_is_a_known_one() {
+        assert!(CANDIDATES.iter().all(|one| KNOWN.contains(&one.name)));
     }
 }

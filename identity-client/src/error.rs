@@ -141,7 +141,7 @@ impl Error {
         let whose = provider.map_or_else(String::new, |name| format!(" from provider `{name}`"));
         Self::new(ErrorKind::Unauthenticated, format!("the service refused the {}{whose}", credential.kind().noun()))
             .with_hint(
-                "it is forgotten, so call again for a fresh one; if that is refused too, correct it at the provider",
+                "call again: the client has dropped what was refused and fetches anew; if that is refused too, correct it at the provider",
             )
     }
 
@@ -214,6 +214,16 @@ impl Error {
             let named = format!("`{provider}`");
             if !inner.message.contains(&named) {
                 inner.message = format!("provider {named}: {}", inner.message);
+            }
+        })
+    }
+
+    /// Takes the provider away again: of a request within a request the caller knows only the outer one.
+    #[cfg(feature = "idaas")]
+    pub(crate) fn not_about(self, provider: &str) -> Self {
+        self.change(|inner| {
+            if let Some(rest) = inner.message.strip_prefix(&format!("provider `{provider}`: ")) {
+                inner.message = rest.to_owned();
             }
         })
     }

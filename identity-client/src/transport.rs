@@ -17,6 +17,7 @@ use std::{
 use backon::Retryable as _;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use identity_grammar::is_loopback_host;
 use tracing::Instrument as _;
 use url::Url;
 use zeroize::Zeroizing;
@@ -43,6 +44,8 @@ pub use options::HttpOptions;
 const MAX_BODY: usize = 1 << 20;
 
 const LOOK_AT_THE_NETWORK: &str = "check the network, the proxy and the endpoint's host name, then try again";
+const LOOK_AT_THIS_MACHINE: &str =
+    "see whether the emulator or server on this machine still runs, and listens on this port; then try again";
 
 /// Whether an operation can be repeated when it is not known whether it was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,7 +231,9 @@ impl Tried {
         };
         // reqwest's own error prints the URL, and those in between can quote what the peer sent: the innermost names the cause.
         let cause = innermost(&error.without_url());
-        let error = Error::new(kind, message).with_source(cause).with_hint(LOOK_AT_THE_NETWORK);
+        let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+        let hint = if unsent && is_loopback_host(name) { LOOK_AT_THIS_MACHINE } else { LOOK_AT_THE_NETWORK };
+        let error = Error::new(kind, message).with_source(cause).with_hint(hint);
         Self::Failed { error, unsent, passing: true }
     }
 

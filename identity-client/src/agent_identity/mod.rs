@@ -442,7 +442,7 @@ impl AgentIdentityBuilder {
                 AgentIdentityName::new(UNNAMED).map_err(|error| BuildError::broken(error.to_string(), "report this"))?
             }
             None => {
-                let problem = "as which workload identity to act is not configured";
+                let problem = "Alibaba Cloud Agent Identity is configured, but not as which workload identity to act";
                 let hint = "set AGENT_IDENTITY_WORKLOAD_IDENTITY_NAME, or give it in code with `with_workload_identity(..)`; none is made up and none is created for you; to only manage, use `build_management()`";
                 return Err(if is_guess && !is_named {
                     BuildError::missing(problem, hint)

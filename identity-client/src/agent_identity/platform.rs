@@ -127,7 +127,7 @@ impl TokenAnswer {
 fn gone(provider: &ProviderName) -> Error {
     Error::new(
         ErrorKind::AuthorizationExpired,
-        format!("Agent Identity no longer knows the consent for provider `{provider}`"),
+        format!("Alibaba Cloud Agent Identity no longer knows the consent for provider `{provider}`"),
     )
     .with_hint("call again: the user gets a new authorization URL")
 }
@@ -232,7 +232,8 @@ impl AgentIdentity {
         let ask = Ask { operation: "get the API key", action: "GetResourceAPIKey", provider, user: None, grant: None };
         let answer: Answer = self.with_workload(&ask).await?.json()?;
         let key = answer.api_key.filter(|key| !key.expose_secret().trim().is_empty());
-        key.map(Issued::api_key).ok_or_else(|| Error::protocol("Agent Identity answered without an API key"))
+        key.map(Issued::api_key)
+            .ok_or_else(|| Error::protocol("Alibaba Cloud Agent Identity answered without an API key"))
     }
 
     async fn token(
@@ -254,13 +255,15 @@ impl AgentIdentity {
     ) -> Result<PendingAuthorization, Error> {
         let Some(authorization_url) = answer.authorization_url.filter(|url| !url.trim().is_empty()) else {
             return Err(Error::protocol(
-                "Agent Identity answered with neither an access token nor an authorization URL",
+                "Alibaba Cloud Agent Identity answered with neither an access token nor an authorization URL",
             ));
         };
         let uri = answer.session_uri.filter(|uri| !uri.trim().is_empty() && uri.len() <= MAX_SESSION);
         let uri = uri.ok_or_else(|| {
             // Without one, each poll would begin another consent.
-            Error::protocol("Agent Identity answered with an authorization URL, but without a session to ask about")
+            Error::protocol(
+                "Alibaba Cloud Agent Identity answered with an authorization URL, but without a session to ask about",
+            )
         })?;
         let session = Session { uri, by: if user.token().is_some() { KnownBy::Token } else { KnownBy::Id } };
         let session = serde_json::to_string(&session).map_err(|_| Error::protocol("the session cannot be kept"))?;
@@ -304,7 +307,9 @@ impl AgentIdentity {
         }
         match request.user().filter(|_| request.flow() == Flow::UserFederation) {
             Some(user) => self.pending(request, user, answer).map(Acquired::NeedsConsent),
-            None => Err(Error::protocol("Agent Identity answered without an access token, where nobody has to agree")),
+            None => Err(Error::protocol(
+                "Alibaba Cloud Agent Identity answered without an access token, where nobody has to agree",
+            )),
         }
     }
 
@@ -384,7 +389,7 @@ impl Platform for AgentIdentity {
         if request.credential() == CredentialKind::ApiKey && request.user().is_some() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                "Agent Identity holds API keys for the agent, and none for single users",
+                "Alibaba Cloud Agent Identity holds API keys for the agent, and none for single users",
             )
             .with_hint("ask for the agent: `for_agent()`, or `auth_flow = \"M2M\"`"));
         }

@@ -75,7 +75,10 @@ impl Refusal {
 
     /// `operation` is what was tried, as in "could not get the API key"; `signer` whose keys signed it.
     pub(crate) fn error(&self, operation: &str, signer: &str, not_found: &str) -> Error {
-        let answered = self.text.as_ref().map_or_else(String::new, |text| format!(": Agent Identity says \"{text}\""));
+        let answered = self
+            .text
+            .as_ref()
+            .map_or_else(String::new, |text| format!(": Alibaba Cloud Agent Identity says \"{text}\""));
         let kind = self.kind();
         Error::new(kind, format!("could not {operation}{answered}"))
             .with_status(self.status)
@@ -120,15 +123,17 @@ impl Refusal {
                     );
                 }
                 (ErrorKind::Unauthenticated, _) => return format!("correct the keys {signer}"),
-                (ErrorKind::InvalidRequest, _) => "correct what Agent Identity complains about, then call again",
+                (ErrorKind::InvalidRequest, _) => {
+                    "correct what Alibaba Cloud Agent Identity complains about, then call again"
+                }
                 (ErrorKind::NotFound, _) => {
                     return format!("{not_found}; keys of another account ({signer}) find nothing either");
                 }
                 (ErrorKind::Conflict, _) => "choose another name, or use what is there",
                 (ErrorKind::RateLimited, _) => "wait before calling again",
-                (ErrorKind::Unavailable, _) => "Agent Identity cannot serve now; try again later",
+                (ErrorKind::Unavailable, _) => "Alibaba Cloud Agent Identity cannot serve now; try again later",
                 _ if (300..400).contains(&self.status) => {
-                    "Agent Identity answered with a redirect, which is not followed with credentials; check the endpoint"
+                    "Alibaba Cloud Agent Identity answered with a redirect, which is not followed with credentials; check the endpoint"
                 }
                 _ => "check that the endpoint and the region are the right ones, then report this",
             },

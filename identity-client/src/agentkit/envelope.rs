@@ -173,7 +173,8 @@ impl Refusal {
     /// `operation` is what was tried, as in "could not get the API key".
     pub(crate) fn error(&self, operation: &str) -> Error {
         let kind = self.kind();
-        let said = self.text.as_ref().map_or_else(String::new, |text| format!(": Agent Identity says \"{text}\""));
+        let said =
+            self.text.as_ref().map_or_else(String::new, |text| format!(": Volcengine Agent Identity says \"{text}\""));
         let error = self.facts(Error::new(kind, format!("could not {operation}{said}")));
         // A quota is not full for a moment only.
         let lasting = self.has(&["Quota", "LimitExceeded"]) && self.status != 429;
@@ -192,7 +193,7 @@ impl Refusal {
     /// What to do; `not_found` and `source` are the call's.
     pub(crate) fn hint(&self, not_found: &str, source: &str) -> String {
         match self.kind() {
-            ErrorKind::InvalidRequest => "correct what Agent Identity complains about, then call again".to_owned(),
+            ErrorKind::InvalidRequest => "correct what Volcengine Agent Identity complains about, then call again".to_owned(),
             ErrorKind::Unauthenticated if self.is(&["InvalidTimestamp"]) => {
                 "the request was signed with a time that the platform does not accept: set this machine's clock".to_owned()
             }
@@ -214,9 +215,9 @@ impl Refusal {
                 "a quota is used up: delete what is not needed, or have it raised".to_owned()
             }
             ErrorKind::RateLimited => "wait before calling again".to_owned(),
-            ErrorKind::Unavailable => "Agent Identity cannot serve now; try again later".to_owned(),
+            ErrorKind::Unavailable => "Volcengine Agent Identity cannot serve now; try again later".to_owned(),
             ErrorKind::ConfigurationBroken => {
-                "the host does not serve Agent Identity, or it is not enabled for the account: check endpoint and region, and enable it in the console".to_owned()
+                "the host does not serve Volcengine Agent Identity, or it is not enabled for the account: check endpoint and region, and enable it in the console".to_owned()
             }
             _ if (300..400).contains(&self.status) => {
                 "the answer is a redirect, which is not followed with credentials; check the endpoint".to_owned()

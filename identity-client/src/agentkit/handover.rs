@@ -104,7 +104,7 @@ fn over(error: Error) -> Error {
     }
     Error::new(
         ErrorKind::AuthorizationExpired,
-        "Agent Identity does not know the consent: it is over, or was handed over before",
+        "Volcengine Agent Identity does not know the consent: it is over, or was handed over before",
     )
     .with_status(error.status().unwrap_or(404))
     .with_code(error.code().map(str::to_owned))

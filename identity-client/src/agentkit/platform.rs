@@ -263,7 +263,9 @@ impl AgentKit {
         let record = self.oauth2_providers().get(provider.as_str()).await.ok();
         match record.and_then(|record| record.flow).and_then(|flow| identity_grammar::parse_flow(&flow).ok()) {
             Some(configured) if configured != asked => mismatch(provider, configured, asked),
-            _ => Error::protocol("Agent Identity answered with neither an access token nor an authorization URL"),
+            _ => Error::protocol(
+                "Volcengine Agent Identity answered with neither an access token nor an authorization URL",
+            ),
         }
     }
 
@@ -399,7 +401,7 @@ impl Platform for AgentKit {
         if request.credential() == CredentialKind::ApiKey {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                "Agent Identity holds one API key a provider, and none of single users",
+                "Volcengine Agent Identity holds one API key a provider, and none of single users",
             )
             .with_hint("ask for the agent: `auth_flow = \"M2M\"`, or `.for_agent()`"));
         }
@@ -419,7 +421,7 @@ impl Platform for AgentKit {
                     let key = self.key(request.provider()).await?.api_key;
                     let key = key.filter(|key| !key.expose_secret().trim().is_empty());
                     key.map(Issued::api_key)
-                        .ok_or_else(|| Error::protocol("Agent Identity answered without an API key"))
+                        .ok_or_else(|| Error::protocol("Volcengine Agent Identity answered without an API key"))
                 }
                 _ => self.machine_token(request).await,
             }
@@ -508,7 +510,7 @@ fn ended(error: Error, session: &Session, provider: &ProviderName) -> Error {
     if error.kind() != ErrorKind::NotFound || session.uri.is_none() {
         return error;
     }
-    let message = format!("Agent Identity no longer knows the consent for provider `{provider}`");
+    let message = format!("Volcengine Agent Identity no longer knows the consent for provider `{provider}`");
     Error::new(ErrorKind::AuthorizationExpired, message)
         .with_status(error.status().unwrap_or(404))
         .with_code(error.code().map(str::to_owned))

@@ -90,7 +90,9 @@ pub enum Trouble {
         source_of_key: String,
     },
     /// "Name is missing or invalid".
-    #[error("the workload has no name: none was given, and the caller has no role to take it from")]
+    #[error(
+        "the workload has no name that Volcengine Agent Identity knows: none or a wrong one was given, and the caller has no role to take it from"
+    )]
     WorkloadNameUnresolved,
     /// "Missing authorization code or state".
     #[error("the browser reached {path} {}", missing(*has_code, *has_state))]
@@ -226,7 +228,7 @@ impl Trouble {
                 "give its user STSAssumeRoleAccess and let the role's trust policy name the user; if it is not the key that you meant: a shell variable overrides .env, so open a new terminal or align both. Nothing was done with another identity".to_owned()
             }
             Self::WorkloadNameUnresolved => {
-                "it is the *workload* whose name is missing, not the provider: the request has no provider. Give `with_workload_name` or VEIDENTITY_WORKLOAD_NAME, or run with the credentials of a role; if both are there, check the provider's name too".to_owned()
+                "it is the *workload* whose name is missing or wrong, not the provider: the request has no provider. Give the name of one that exists by `with_workload_name` or VEIDENTITY_WORKLOAD_NAME, or run with the credentials of a role and without a name; if both are there, check the provider's name too".to_owned()
             }
             Self::CallbackParams { .. } => {
                 "the callback path is /oauth2/callback in newer veadk and /api/v1/oauth2callback in the vault: register the one in use, and set ADK_OAUTH2_CALLBACK_URL to match".to_owned()
@@ -238,7 +240,7 @@ impl Trouble {
             Self::LoginProviderMisconfigured => {
                 "the app id or the secret of the pool's identity provider is wrong; correct it in the user pool".to_owned()
             }
-            Self::ConsentTimeout { callback, .. } => advice(callback.as_deref()),
+            Self::ConsentTimeout { callback, provider, .. } => advice(provider, callback.as_deref()),
             Self::ClientIdMismatch { .. } => {
                 "an outside provider that does not know the client answers with an error (GitHub: 404); create its app again, or correct the client id in the provider's record".to_owned()
             }
@@ -287,10 +289,10 @@ impl Trouble {
 }
 
 /// The usual causes of a consent that never came, with their check.
-fn advice(callback: Option<&str>) -> String {
+fn advice(provider: &str, callback: Option<&str>) -> String {
     let callback = callback.unwrap_or("the vault's callback");
     format!(
-        "If the user did agree: the outside provider may remember the consent (revoke it there, then try again); the provider's record may have been changed (secret, callback); a browser that was shown \"redirect_uri error\" needs {callback} in the app's security settings there, and one that was shown \"state mismatch\" got an altered URL; a Feishu app must be published with its permissions granted"
+        "If the user did agree to provider `{provider}`: the outside provider may remember the consent (revoke it there, then try again); the provider's record may have been changed (secret, callback); a browser that was shown \"redirect_uri error\" needs {callback} in the app's security settings there, and one that was shown \"state mismatch\" got an altered URL; a Feishu app must be published with its permissions granted"
     )
 }
 

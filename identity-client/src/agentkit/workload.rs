@@ -181,8 +181,10 @@ impl Workloads {
             }
             Err(refused) if matches!(refused.error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
                 let reason = match &settings.workload {
-                    Some(name) => format!("Agent Identity does not let this caller act as workload `{name}`"),
-                    None => "Agent Identity knows no workload for the role of this caller".to_owned(),
+                    Some(name) => {
+                        format!("Volcengine Agent Identity does not let this caller act as workload `{name}`")
+                    }
+                    None => "Volcengine Agent Identity knows no workload for the role of this caller".to_owned(),
                 };
                 return Err(refused.refusal.facts(Trouble::WorkloadIdentityUnavailable { reason }.into()));
             }

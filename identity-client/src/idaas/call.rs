@@ -201,7 +201,7 @@ impl Caller {
             Some(user) => request.for_user(user),
             None => request.for_agent(),
         };
-        request.await.map(Some)
+        request.await.map(Some).map_err(|error| error.not_about(AUTHORIZATION_SERVER))
     }
 
     async fn attempt(&self, call: &Call<'_>, bearer: Option<&AccessToken>, begun: Moment) -> Result<Answer, Error> {
@@ -246,8 +246,13 @@ impl Caller {
             ErrorKind::PermissionDenied => {
                 let permission = call.right.permission().unwrap_or("the operation");
                 let whose = if call.user.is_some() { " and to this user" } else { "" };
+                let consent = if call.user.is_none() {
+                    "; if the provider asks users for consent, ask for a user: USER_FEDERATION"
+                } else {
+                    ""
+                };
                 error.with_hint(format!(
-                    "grant `{PAM}|{permission}`, and the credential or provider itself, to the application `{client}`{whose} in the IDaaS console"
+                    "grant `{PAM}|{permission}`, and the credential or provider itself, to the application `{client}`{whose} in the IDaaS console{consent}"
                 ))
             }
             ErrorKind::NotFound => error.with_hint(call.not_found),

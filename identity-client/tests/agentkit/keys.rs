@@ -261,3 +261,15 @@ async fn w19_a_slow_platform_blocks_nobody_else() {
     let error = client(broken.agentkit()).access_token("p").for_user(&user).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transport);
 }
+
+#[tokio::test]
+async fn an_emulator_that_has_ended_is_told_from_a_broken_network() {
+    // Bound and not listening: it refuses, and nobody else gets the port.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let origin = format!("http://{}", socket.local_addr().unwrap());
+    let server = Server::new(|_| ok(&json!({}))).await;
+    let error = ask(&server.builder().with_endpoint(&origin).build().unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transport);
+    assert!(error.hint().unwrap().contains("on this machine still runs"), "{error}");
+}

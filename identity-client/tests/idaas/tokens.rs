@@ -102,6 +102,11 @@ async fn w4_a_refused_client_is_not_asked_about_again_at_once_and_w15_says_why()
     })
     .await;
     let client = client(server.builder().with_clock(clock.clone()).build().unwrap());
+    let text = some_key(&client).await.unwrap_err().to_string();
+    assert!(
+        text.contains("`llm_api_key`") && !text.contains("iauths_system"),
+        "nobody asked for that provider: {text}"
+    );
     for _ in 0..5 {
         for error in [some_key(&client).await.unwrap_err(), own(&client).await.map(drop).unwrap_err()] {
             assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthenticated, Some("invalid_client")));
