@@ -131,7 +131,10 @@ pub async fn reach(goal: &Goal, management: &Management, consent: Consent) -> Re
         let what = format!("all steps are done, but the platform does not show it yet; run this again. Left: {step}");
         return Err(what.into());
     }
-    say("all is as it should be")?;
+    say(match goal {
+        Goal::Prepared(_) => "all is as it should be",
+        Goal::Cleared(_) => "nothing of it is left",
+    })?;
     Ok(true)
 }
 
