@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// `"iam_token"` for the token endpoint, `"provider_token"` for the built-in OAuth provider's token endpoint, `"provider"` for its
 /// other pages, `"feishu_token"` and `"feishu"` for those of its imitation of Feishu, `"vault_callback"` for the OAuth2
 /// callbacks of AgentKit and Agent Identity, `"consent_link"` for the latter's own link, `"ram_create_role"` and the like for RAM,
-/// `"object_store_put"` and the like for the object store,
+/// `"ims_create_application"` and the like for IMS, `"object_store_put"` and the like for the object store,
 /// `"user_pool"` and `"workload_pool"` for the issuers of its pools, `"idaas_token"` for the token endpoint of IDaaS and `"idaas_issuer"` for its
 /// discovery and keys, `"delegated_key_form"` for the page on which a person enters a key, `"overview"` for the page
 /// at `/`, and `"unknown"`. A request counts on arrival, so also when it

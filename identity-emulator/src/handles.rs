@@ -119,7 +119,7 @@ pub struct AgentIdentityHandle {
 }
 
 impl AgentIdentityHandle {
-    /// The endpoint of both planes, and of RAM, `http://127.0.0.1:PORT`: overrides every host.
+    /// The endpoint of both planes, of RAM and of IMS, `http://127.0.0.1:PORT`: overrides every host.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }

@@ -48,6 +48,7 @@ impl AgentIdentityHandle {
             ("AGENT_IDENTITY_ENDPOINT", self.endpoint.clone()),
             ("AGENT_IDENTITY_DATA_ENDPOINT", self.endpoint.clone()),
             ("ALIBABA_CLOUD_RAM_ENDPOINT", self.endpoint.clone()),
+            ("ALIBABA_CLOUD_IMS_ENDPOINT", self.endpoint.clone()),
         ]
     }
 }

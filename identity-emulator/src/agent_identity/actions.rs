@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::error::ApiError;
 use super::form::Form;
 use super::signature::{Caller, verify};
-use super::{api_keys, consent, identity_providers, oauth2_providers, outbound, ram, role, token_vaults};
+use super::{api_keys, applications, consent, identity_providers, oauth2_providers, outbound, ram, role, token_vaults};
 use super::{workload_token, workloads};
 use crate::canonical::{Received, only};
 use crate::core::Core;
@@ -23,11 +23,13 @@ const X_ACS_VERSION: HeaderName = HeaderName::from_static("x-acs-version");
 const DATA: &str = "2025-11-27";
 const CONTROL: &str = "2025-09-01";
 const RAM: &str = "2015-05-01";
+/// OAuth applications.
+const IMS: &str = "2019-08-15";
 /// Another product behind the same signature: IDaaS.
 const EIAM: &str = "2021-12-01";
 
 /// Every action that is emulated: the version of its plane, and its name in counters and faults.
-const ACTIONS: [(&str, &str, &str); 46] = [
+const ACTIONS: [(&str, &str, &str); 51] = [
     (DATA, "AssumeRoleForWorkloadIdentity", "assume_role_for_workload_identity"),
     (DATA, "CompleteResourceTokenAuth", "complete_resource_token_auth"),
     (DATA, "GetResourceAPIKey", "get_resource_api_key"),
@@ -61,6 +63,11 @@ const ACTIONS: [(&str, &str, &str); 46] = [
     (CONTROL, "UpdateTokenVault", "update_token_vault"),
     (CONTROL, "UpdateWorkloadIdentity", "update_workload_identity"),
     (EIAM, "GenerateOauthToken", "generate_oauth_token"),
+    (IMS, "CreateApplication", "ims_create_application"),
+    (IMS, "DeleteApplication", "ims_delete_application"),
+    (IMS, "GetApplication", "ims_get_application"),
+    (IMS, "ListApplications", "ims_list_applications"),
+    (IMS, "UpdateApplication", "ims_update_application"),
     (RAM, "AttachPolicyToRole", "ram_attach_policy_to_role"),
     (RAM, "CreatePolicy", "ram_create_policy"),
     (RAM, "CreatePolicyVersion", "ram_create_policy_version"),
@@ -151,6 +158,7 @@ async fn answer(core: &Arc<Core>, action: &str, received: Received<'_>) -> Answe
     match version {
         DATA => data(&call, &caller, action).await,
         RAM => ram::answer(&call, action).await,
+        IMS => applications::answer(&call, action).await,
         EIAM => idaas::generate_oauth_token(&call).await,
         _ if action.starts_with("List") || action.starts_with("Get") => read(&call, action),
         _ => write(&call, action).await,
@@ -158,10 +166,10 @@ async fn answer(core: &Arc<Core>, action: &str, received: Received<'_>) -> Answe
 }
 
 fn unknown(action: &str, version: &str) -> ApiError {
-    if ![DATA, CONTROL, RAM, EIAM].contains(&version) {
+    if ![DATA, CONTROL, RAM, IMS, EIAM].contains(&version) {
         return ApiError::bad(
             "InvalidVersion",
-            "x-acs-version is that of no plane: 2025-11-27, 2025-09-01, 2015-05-01 or 2021-12-01.",
+            "x-acs-version is that of no plane: 2025-11-27, 2025-09-01, 2015-05-01, 2019-08-15 or 2021-12-01.",
         );
     }
     if version == CONTROL && NOT_EMULATED.iter().any(|word| action.contains(word)) {
@@ -181,7 +189,8 @@ fn may(caller: &Caller, action: &str, version: &str) -> Result<(), ApiError> {
     }
     let service = match version {
         DATA => "agentidentitydata",
-        RAM => "ram",
+        // IMS has no permissions of its own.
+        RAM | IMS => "ram",
         EIAM => "eiam",
         _ => "agentidentity",
     };

@@ -4,6 +4,7 @@
 
 mod actions;
 mod api_keys;
+mod applications;
 mod consent;
 mod error;
 mod form;

@@ -27,9 +27,14 @@ pub(crate) const FEISHU: &str = "FeiShuOAuth2";
 /// The vendor for which a configuration names the endpoints.
 pub(crate) const CUSTOM: &str = "CustomOAuth2";
 /// Vendors whose endpoints the platform knows.
-const KNOWN: [(&str, &str, &str); 2] = [
+const KNOWN: [(&str, &str, &str); 3] = [
     ("AliyunOAuth2", "https://signin.aliyun.com/oauth2/v1/auth", "https://oauth.aliyun.com/v1/token"),
     ("AlibabaCloudOAuth2", "https://signin.alibabacloud.com/oauth2/v1/auth", "https://oauth.alibabacloud.com/v1/token"),
+    (
+        "DingTalkOAuth2",
+        "https://login.dingtalk.com/oauth2/auth",
+        "https://api.dingtalk.com/v1.0/oauth2/userAccessToken",
+    ),
 ];
 
 fn about(refusal: Refusal) -> ApiError {
@@ -132,14 +137,15 @@ impl Client {
 }
 
 fn included_endpoints(vendor: &str, config: &Included) -> Result<Endpoints, ApiError> {
-    if let (Some(authorization), Some(token)) = (&config.authorization_endpoint, &config.token_endpoint) {
-        return Ok(outside(&usable(authorization)?, &usable(token)?));
-    }
-    if vendor == FEISHU {
+    let (authorization, token) = (config.authorization_endpoint.as_deref(), config.token_endpoint.as_deref());
+    if vendor == FEISHU && (authorization.is_none() || token.is_none()) {
         return Ok(Endpoints::Feishu);
     }
     let known = KNOWN.iter().find(|(known, ..)| *known == vendor);
-    let (_, authorization, token) = known.ok_or_else(|| {
+    // Each may be another than the one that is known.
+    let authorization = authorization.or(known.map(|(_, known, _)| *known));
+    let token = token.or(known.map(|(_, _, known)| *known));
+    let (authorization, token) = authorization.zip(token).ok_or_else(|| {
         ApiError::invalid(
             CONFIG,
             "must name AuthorizationEndpoint and TokenEndpoint: the emulator does not know this vendor's",

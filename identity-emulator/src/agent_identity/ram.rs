@@ -19,7 +19,7 @@ const LONGEST_DOCUMENT: usize = 6_144;
 /// How many versions of a policy are kept.
 const VERSIONS: usize = 5;
 
-fn about(entity: &'static str) -> impl Fn(Refusal) -> ApiError {
+pub(super) fn about(entity: &'static str) -> impl Fn(Refusal) -> ApiError {
     move |refusal| match refusal {
         // Spelled otherwise than in the product next door.
         Refusal::Missing(_) => {

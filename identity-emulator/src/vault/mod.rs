@@ -27,7 +27,8 @@ pub(crate) use records::{
 pub(crate) use state::{Refusal, Thing};
 pub(crate) use user_credentials::UserCredentialKey;
 pub(crate) use vaulted::{
-    BoundAgent, CloudPolicy, CloudRole, TokenVault, TrustedIssuer, VaultedKey, VaultedProvider, bound_name,
+    BoundAgent, CloudApplication, CloudPolicy, CloudRole, TokenVault, TrustedIssuer, VaultedKey, VaultedProvider,
+    bound_name,
 };
 
 use self::snapshot::Snapshot;

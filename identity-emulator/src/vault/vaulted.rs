@@ -38,6 +38,9 @@ pub(crate) struct Vaulted {
     /// By name, as the next two.
     pub(crate) roles: BTreeMap<String, Arc<CloudRole>>,
     pub(crate) policies: BTreeMap<String, Arc<CloudPolicy>>,
+    /// By id.
+    #[serde(default)]
+    pub(crate) applications: BTreeMap<String, Arc<CloudApplication>>,
     /// Buckets of the object store; what is in them lives in memory.
     pub(crate) buckets: BTreeSet<String>,
 }
@@ -130,6 +133,27 @@ pub(crate) struct CloudPolicy {
     #[serde(default)]
     pub(crate) others: BTreeMap<u32, String>,
     pub(crate) description: Option<String>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+/// A client of the vendor's own sign-in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CloudApplication {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) display_name: String,
+    pub(crate) kind: String,
+    /// Of OAuth.
+    pub(crate) version: String,
+    pub(crate) redirect_uris: Vec<String>,
+    /// Each with whether users cannot leave it out.
+    pub(crate) scopes: Vec<(String, bool)>,
+    pub(crate) is_multi_tenant: bool,
+    pub(crate) secret_required: bool,
+    /// Lifetimes of its tokens, in seconds.
+    pub(crate) access_token: u64,
+    pub(crate) refresh_token: u64,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
 }
@@ -269,6 +293,27 @@ impl State {
 
     pub(crate) fn policy_mut(&mut self, name: &str) -> Result<&mut CloudPolicy, Refusal> {
         state::found_mut(&mut self.vaulted.policies, name, Thing::Config)
+    }
+
+    pub(crate) fn cloud_application(&self, id: &str) -> Result<&Arc<CloudApplication>, Refusal> {
+        state::found(&self.vaulted.applications, id, Thing::Config)
+    }
+
+    /// Names are unique, too.
+    pub(crate) fn create_cloud_application(&mut self, new: CloudApplication) -> Result<Arc<CloudApplication>, Refusal> {
+        if self.vaulted.applications.values().any(|known| known.name == new.name) {
+            return Err(Refusal::Exists(Thing::Config));
+        }
+        let id = new.id.clone();
+        state::add(&mut self.vaulted.applications, &id, new, Thing::Config)
+    }
+
+    pub(crate) fn cloud_application_mut(&mut self, id: &str) -> Result<&mut CloudApplication, Refusal> {
+        state::found_mut(&mut self.vaulted.applications, id, Thing::Config)
+    }
+
+    pub(crate) fn delete_cloud_application(&mut self, id: &str) -> Result<(), Refusal> {
+        self.vaulted.applications.remove(id).map(drop).ok_or(Refusal::Missing(Thing::Config))
     }
 
     pub(crate) fn create_policy(&mut self, policy: CloudPolicy) -> Result<Arc<CloudPolicy>, Refusal> {
