@@ -1,4 +1,4 @@
-//! One call of Agent Identity, or of RAM beside it: who signs, what is repeated, what an error may say.
+//! One call of Agent Identity, or of RAM and IMS beside it: who signs, what is repeated, what an error may say.
 
 use std::{
     borrow::Cow,
@@ -30,6 +30,7 @@ use crate::{
 pub(crate) const DATA_VERSION: &str = "2025-11-27";
 pub(crate) const CONTROL_VERSION: &str = "2025-09-01";
 const RAM_VERSION: &str = "2015-05-01";
+const IMS_VERSION: &str = "2019-08-15";
 
 /// Which service is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub(crate) enum Plane {
     Data,
     Control,
     Ram,
+    Ims,
 }
 
 /// Cheap to clone.
@@ -47,6 +49,7 @@ struct Shared {
     data: Endpoint,
     control: Endpoint,
     ram: Endpoint,
+    ims: Endpoint,
     transport: Transport,
     keys: Option<Keys>,
     clock: Arc<dyn Clock>,
@@ -68,12 +71,17 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// Reads, replacements and deletions can be repeated; see [`once`](Self::once).
     pub(crate) fn new(plane: Plane, operation: &'static str, action: impl Into<Cow<'a, str>>, form: Form) -> Self {
+        let (body, query) = match plane {
+            Plane::Data | Plane::Control => (form.encode(), Vec::new()),
+            // Where the vendor's clients put them. None of these is a secret.
+            Plane::Ram | Plane::Ims => (Bytes::new(), form.into_pairs()),
+        };
         Self {
             plane,
             operation,
             action: action.into(),
-            body: form.encode(),
-            query: Vec::new(),
+            body,
+            query,
             repeat: Repeat::Safely,
             hidden: Vec::new(),
             not_found: "check the name and the region",
@@ -123,12 +131,12 @@ impl Reply {
 
 impl Caller {
     pub(crate) fn new(
-        [data, control, ram]: [Endpoint; 3],
+        [data, control, ram, ims]: [Endpoint; 4],
         transport: Transport,
         keys: Option<Keys>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self(Arc::new(Shared { data, control, ram, transport, keys, clock }))
+        Self(Arc::new(Shared { data, control, ram, ims, transport, keys, clock }))
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -205,20 +213,12 @@ impl Caller {
         begun: Moment,
         tries: &AtomicU32,
     ) -> Result<Reply, Error> {
-        let Shared { data, control, ram, transport, .. } = &*self.0;
+        let Shared { data, control, ram, ims, transport, .. } = &*self.0;
         let (endpoint, version) = match call.plane {
             Plane::Data => (data, DATA_VERSION),
             Plane::Control => (control, CONTROL_VERSION),
-            Plane::Ram => {
-                if data.is_loopback() != ram.is_loopback() {
-                    return Err(BuildError::broken(
-                        "one of the data endpoint and the RAM endpoint is on this machine and the other is not, so keys of one would go to the other",
-                        "give both: `with_ram_endpoint`, or ALIBABA_CLOUD_RAM_ENDPOINT",
-                    )
-                    .into());
-                }
-                (ram, RAM_VERSION)
-            }
+            Plane::Ram => (beside(data, ram, "RAM")?, RAM_VERSION),
+            Plane::Ims => (beside(data, ims, "IMS")?, IMS_VERSION),
         };
         let prepare = || {
             tries.fetch_add(1, Ordering::Relaxed);
@@ -260,6 +260,18 @@ impl Caller {
         let answer = self.0.transport.send(call.operation, call.repeat, begun, prepare).await?;
         read(call, answer, &[], "of nobody: this operation needs the workload access token alone")
     }
+}
+
+/// Another service, unless it is elsewhere than the platform: of these only some callers need any, so it is asked for late.
+fn beside<'a>(data: &Endpoint, other: &'a Endpoint, name: &str) -> Result<&'a Endpoint, Error> {
+    if data.is_loopback() == other.is_loopback() {
+        return Ok(other);
+    }
+    Err(BuildError::broken(
+        format!("one of the data endpoint and the {name} endpoint is on this machine and the other is not, so keys of one would go to the other"),
+        format!("give both: `with_{}_endpoint`, or ALIBABA_CLOUD_{name}_ENDPOINT", name.to_ascii_lowercase()),
+    )
+    .into())
 }
 
 fn read(call: &Call<'_>, answer: Answer, keys: &[&str], signer: &str) -> Result<Reply, Error> {

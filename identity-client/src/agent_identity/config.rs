@@ -26,6 +26,7 @@ const USE_STS: &str = "AGENT_IDENTITY_USE_STS";
 const CONTROL: &str = "AGENT_IDENTITY_ENDPOINT";
 const DATA: &str = "AGENT_IDENTITY_DATA_ENDPOINT";
 const RAM: &str = "ALIBABA_CLOUD_RAM_ENDPOINT";
+const IMS: &str = "ALIBABA_CLOUD_IMS_ENDPOINT";
 const STS: &str = "ALIBABA_CLOUD_STS_ENDPOINT";
 const METADATA: &str = "http://100.100.100.200/";
 const DEFAULT_REGION: &str = "cn-beijing";
@@ -57,6 +58,7 @@ pub(crate) struct Given {
     pub(crate) data_endpoint: Option<String>,
     pub(crate) control_endpoint: Option<String>,
     pub(crate) ram_endpoint: Option<String>,
+    pub(crate) ims_endpoint: Option<String>,
     pub(crate) sts_endpoint: Option<String>,
     pub(crate) metadata_endpoint: Option<String>,
 }
@@ -73,6 +75,7 @@ pub(crate) struct Settings {
     pub(crate) data: Endpoint,
     pub(crate) control: Endpoint,
     pub(crate) ram: Endpoint,
+    pub(crate) ims: Endpoint,
 }
 
 /// Whether anything in an environment is meant for this platform. Keys alone are not: other platforms of the vendor have the
@@ -107,6 +110,7 @@ impl Settings {
             return Err(mixed("the data endpoint and the control endpoint", &format!("{DATA} and {CONTROL}")));
         }
         let ram = endpoint(given.ram_endpoint, "RAM", RAM, "ram.aliyuncs.com".to_owned())?;
+        let ims = endpoint(given.ims_endpoint, "IMS", IMS, "ims.aliyuncs.com".to_owned())?;
         let sts_host = sts_host(
             text("ALIBABA_CLOUD_STS_REGION")?.as_deref(),
             text("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED")?.as_deref(),
@@ -160,6 +164,7 @@ impl Settings {
             data,
             control,
             ram,
+            ims,
         })
     }
 }

@@ -58,6 +58,11 @@ impl Form {
         Ok(self)
     }
 
+    /// For the query instead: nothing secret may be in it.
+    pub(crate) fn into_pairs(self) -> Vec<(String, String)> {
+        self.fields.into_iter().map(|(name, mut value)| (name, std::mem::take(&mut *value))).collect()
+    }
+
     /// The body: sorted by name, a space as `+`. An empty form is an empty body.
     pub(crate) fn encode(mut self) -> Bytes {
         self.fields.sort_by(|(one, _), (other, _)| one.cmp(other));

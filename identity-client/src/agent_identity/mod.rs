@@ -32,7 +32,7 @@
 //! | `AGENT_IDENTITY_REGION_ID` | default: `cn-beijing` |
 //! | `AGENT_IDENTITY_USE_STS` | `true` (default) or `false`, see [`ResourceSigner`] |
 //! | `AGENT_IDENTITY_DATA_ENDPOINT`, `AGENT_IDENTITY_ENDPOINT` | host or URL of the data and the control plane; default: those of the region |
-//! | `ALIBABA_CLOUD_RAM_ENDPOINT`, `ALIBABA_CLOUD_STS_ENDPOINT` | host or URL; default: production |
+//! | `ALIBABA_CLOUD_RAM_ENDPOINT`, `ALIBABA_CLOUD_IMS_ENDPOINT`, `ALIBABA_CLOUD_STS_ENDPOINT` | host or URL; default: production |
 //!
 //! Endpoints that are given are both on this machine or both are not, so that keys made for an emulator never go to production.
 //!
@@ -51,6 +51,7 @@
 //! 7. the role of the ECS instance (`ALIBABA_CLOUD_ECS_METADATA` names it), unless `ALIBABA_CLOUD_ECS_METADATA_DISABLED=true`
 
 mod api_key_providers;
+mod applications;
 mod call;
 mod chain;
 mod config;
@@ -76,6 +77,7 @@ use serde_json::Value;
 pub(crate) use self::config::is_configured;
 pub use self::{
     api_key_providers::ApiKeyCredentialProviders,
+    applications::{Application, ApplicationKind, ApplicationScope, ApplicationUpdate, Applications, NewApplication},
     config::ResourceSigner,
     identity_providers::{IdentityProviderUpdate, IdentityProviders, NewIdentityProvider},
     keys::CredentialSource,
@@ -250,6 +252,12 @@ impl Management {
         Ram::new(self.caller.clone())
     }
 
+    /// The account's OAuth applications: the clients with which people sign in to Alibaba Cloud.
+    #[must_use]
+    pub fn applications(&self) -> Applications {
+        Applications::new(self.caller.clone())
+    }
+
     /// Any other operation of the control plane (version 2025-09-01), signed: user pools, their clients, users and roles, policy
     /// sets and gateways. `parameters` is an object: text and numbers are sent as they are, `true` and `false` spelled `True` and
     /// `False`, lists and objects as JSON, `null` not at all. `UpdateLoginPreference` alone has two of its parameters in the
@@ -363,6 +371,8 @@ impl AgentIdentityBuilder {
         with_control_endpoint = control_endpoint;
         /// RAM's host or URL. Default: `ram.aliyuncs.com`.
         with_ram_endpoint = ram_endpoint;
+        /// The host or URL of IMS, where OAuth applications are registered. Default: `ims.aliyuncs.com`.
+        with_ims_endpoint = ims_endpoint;
         /// The host or URL of STS, where a role of the caller is assumed. Default: `sts.aliyuncs.com`.
         with_sts_endpoint = sts_endpoint;
         /// An ECS metadata service on this machine, for tests. Default: that of ECS.
@@ -484,7 +494,7 @@ impl AgentIdentityBuilder {
             let transports = (transport.clone(), local);
             Keys::new(found, settings.services.clone(), environment, transports, Arc::clone(&self.clock))
         });
-        let endpoints = [&settings.data, &settings.control, &settings.ram].map(Clone::clone);
+        let endpoints = [&settings.data, &settings.control, &settings.ram, &settings.ims].map(Clone::clone);
         let caller = Caller::new(endpoints, transport, keys, self.clock);
         Ok((Management { caller }, settings))
     }

@@ -36,7 +36,7 @@ pub struct OAuth2Config {
 
 #[derive(Clone)]
 enum Place {
-    Known,
+    Known { token_endpoint: Option<String> },
     Discovered { discovery_url: String, pkce: Option<bool> },
     Written { issuer: String, authorization_endpoint: String, token_endpoint: String, pkce: Option<bool> },
 }
@@ -44,7 +44,19 @@ enum Place {
 impl OAuth2Config {
     /// Of a vendor whose endpoints the platform knows: `AliyunOAuth2`, `AlibabaCloudOAuth2`, `DingTalkOAuth2`, `FeiShuOAuth2`.
     pub fn known(client_id: impl Into<String>) -> Self {
-        Self { client_id: client_id.into(), client_secret: None, place: Place::Known }
+        Self { client_id: client_id.into(), client_secret: None, place: Place::Known { token_endpoint: None } }
+    }
+
+    /// The same, of which the token endpoint is another for each tenant: that of `DingTalkOAuth2` for an agent's own tokens is
+    /// `https://api.dingtalk.com/v1.0/oauth2/{corpId}/token`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) if it is not an https URL (http on loopback).
+    pub fn known_at(client_id: impl Into<String>, token_endpoint: impl Into<String>) -> Result<Self, Error> {
+        let endpoint = token_endpoint.into();
+        check_https(&endpoint, "token endpoint")?;
+        let place = Place::Known { token_endpoint: Some(endpoint) };
+        Ok(Self { client_id: client_id.into(), client_secret: None, place })
     }
 
     /// Of any other, by its discovery document.
@@ -88,7 +100,7 @@ impl OAuth2Config {
     #[must_use]
     pub fn with_pkce(mut self, enabled: bool) -> Self {
         match &mut self.place {
-            Place::Known => {}
+            Place::Known { .. } => {}
             Place::Discovered { pkce, .. } | Place::Written { pkce, .. } => *pkce = Some(enabled),
         }
         self
@@ -107,7 +119,12 @@ impl OAuth2Config {
             metadata
         };
         match &self.place {
-            Place::Known => return json!({ "IncludedOAuth2ProviderConfig": config }),
+            Place::Known { token_endpoint } => {
+                if let Some(endpoint) = token_endpoint {
+                    config["TokenEndpoint"] = endpoint.as_str().into();
+                }
+                return json!({ "IncludedOAuth2ProviderConfig": config });
+            }
             Place::Discovered { discovery_url, pkce } => {
                 config["OAuth2Discovery"] = json!({ "DiscoveryURL": discovery_url });
                 if pkce.is_some() {

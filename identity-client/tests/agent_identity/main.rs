@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and is read as a whole"
 )]
 
+mod applications;
 mod configuration;
 mod consent;
 mod keys;

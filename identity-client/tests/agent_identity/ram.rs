@@ -60,11 +60,11 @@ async fn documents_are_replaced() {
     let (server, management) = server().await;
     let ram = management.ram();
     ram.replace_trust("ECSAdmin", &document()).await.unwrap();
-    let sent = server.asked("UpdateRole")[0].form();
+    let sent = server.asked("UpdateRole")[0].parameters();
     assert_eq!(sent["RoleName"], "ECSAdmin");
     assert_eq!(sent["NewAssumeRolePolicyDocument"], document().to_string());
     ram.replace_policy("OSS-Administrator", &document()).await.unwrap();
-    let sent = server.asked("CreatePolicyVersion")[0].form();
+    let sent = server.asked("CreatePolicyVersion")[0].parameters();
     let expected = [
         ("PolicyDocument", document().to_string()),
         ("PolicyName", "OSS-Administrator".to_owned()),
@@ -79,7 +79,7 @@ async fn a_policy_goes_after_its_other_versions() {
     let (server, management) = server().await;
     management.ram().delete_policy("OSS-Administrator").await.unwrap();
     let asked: Vec<_> =
-        server.seen().iter().map(|seen| (seen.action().to_owned(), seen.form().remove("VersionId"))).collect();
+        server.seen().iter().map(|seen| (seen.action().to_owned(), seen.parameters().remove("VersionId"))).collect();
     let version = |id: &str| ("DeletePolicyVersion".to_owned(), Some(id.to_owned()));
     let expected =
         [("ListPolicyVersions".to_owned(), None), version("v1"), version("v2"), ("DeletePolicy".to_owned(), None)];

@@ -28,6 +28,12 @@ impl Seen {
         url::form_urlencoded::parse(self.body.as_bytes()).into_owned().collect()
     }
 
+    /// The parameters of RAM and IMS: nothing is in the body.
+    pub fn parameters(&self) -> BTreeMap<String, String> {
+        assert_eq!(self.body, "");
+        self.query.clone()
+    }
+
     /// Who signed it; empty for nobody.
     pub fn signer(&self) -> &str {
         let header = self.headers.get("authorization").map_or("", String::as_str);
@@ -89,6 +95,7 @@ pub fn at(builder: AgentIdentityBuilder, server: &Server) -> AgentIdentityBuilde
         .with_data_endpoint(server.origin())
         .with_control_endpoint(server.origin())
         .with_ram_endpoint(server.origin())
+        .with_ims_endpoint(server.origin())
         .with_sts_endpoint(server.origin())
         .with_metadata_endpoint(server.origin())
         .with_http(HttpOptions::new().with_retry(quick(1)))

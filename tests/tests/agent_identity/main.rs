@@ -1,5 +1,6 @@
 //! The client against the emulator's Agent Identity: another program's reading of the same contract, signatures verified.
 
+mod applications;
 mod attributes;
 mod consent;
 mod credentials;
@@ -91,6 +92,7 @@ fn reached(emulator: &Emulator) -> AgentIdentityBuilder {
         .with_data_endpoint(access.endpoint())
         .with_control_endpoint(access.endpoint())
         .with_ram_endpoint(access.endpoint())
+        .with_ims_endpoint(access.endpoint())
 }
 
 fn client(platform: AgentIdentity, clock: &Ahead) -> Result<IdentityClient, Anything> {

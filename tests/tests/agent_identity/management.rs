@@ -18,13 +18,13 @@ use crate::{outside, people, reached};
 
 const RETURN_URL: &str = "https://app.example.com/bound";
 
-async fn management() -> Result<(Emulator, Management), Anything> {
+pub(crate) async fn management() -> Result<(Emulator, Management), Anything> {
     let emulator = Emulator::builder().start().await?;
     let management = reached(&emulator).build_management()?;
     Ok((emulator, management))
 }
 
-fn is(error: Option<Error>, kind: ErrorKind, code: &str) -> Result<(), Anything> {
+pub(crate) fn is(error: Option<Error>, kind: ErrorKind, code: &str) -> Result<(), Anything> {
     let error = error.ok_or_else(|| format!("it should be {code}"))?;
     assert_eq!((error.kind(), error.code()), (kind, Some(code)), "{error}");
     Ok(())
