@@ -11,6 +11,7 @@ from alibabacloud_agentidentitydata20251127 import models as data
 from botocore.config import Config as StoreConfig
 from botocore.exceptions import ClientError
 from peer import RETURN_URL, CheckFailed, decide, fetch, fresh, query_of, refused, require
+from sample import prepared_and_cleared
 
 
 def _agent(emulator, **more):
@@ -318,5 +319,6 @@ MANUAL = [
     users_with_a_token_of_their_own,
     strangers,
     object_store,
+    prepared_and_cleared,
 ]
 APPROVING = [scripted_consent]

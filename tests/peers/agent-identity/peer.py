@@ -14,6 +14,8 @@ from alibabacloud_agentidentity20250901.client import Client as ControlClient
 from alibabacloud_agentidentitydata20251127.client import Client as DataClient
 from alibabacloud_credentials.client import Client as CredentialClient
 from alibabacloud_credentials.models import Config as CredentialConfig
+from alibabacloud_ims20190815.client import Client as ImsClient
+from alibabacloud_ram20150501.client import Client as RamClient
 from alibabacloud_tea_openapi.utils_models import Config
 
 RETURN_URL = "https://app.example.com/callback"
@@ -90,6 +92,12 @@ class Emulator:
 
     def control(self):
         return ControlClient(self.config())
+
+    def ims(self):
+        return ImsClient(self.config())
+
+    def ram(self):
+        return RamClient(self.config())
 
     def sdk(self):
         """The high-level client. It takes its key from the environment of the process, where only one emulator's fits."""
