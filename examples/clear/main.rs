@@ -1,7 +1,8 @@
 //! Deletes what `prepare` made on Alibaba Cloud Agent Identity, a plan shown first: `cargo run --example clear`.
 //!
 //! The last that was made goes first. What is gone already is no error, and what is described otherwise than `prepare` does it is
-//! somebody else's and stays; unlike with the vendor's script, the role and its policy go, too.
+//! somebody else's and stays. Unlike with the vendor's script, the role and its policy go, too, and a workload identity that
+//! somebody else bound to the identity provider is not deleted but named.
 //!
 //! Without an AccessKey in the environment (`ALIBABA_CLOUD_ACCESS_KEY_ID` and so on) all this happens on an emulator in this process,
 //! where there is something to delete only after a preparation. With one, the plan is shown, and carried out with `-- --apply` or
@@ -11,12 +12,13 @@ use identity_examples::sample::{Consent, Goal, Names, Place, Sample, leftovers, 
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let names = Names::from_arguments()?;
     let place = Place::find().await?;
-    let (management, names) = (&place.management, Names::from_arguments());
-    let goal = Goal::Cleared(names.clone());
+    let management = &place.management;
+    let goal = Goal::Cleared(Box::new(names.clone()));
     if place.emulator.is_some() {
         say("no AccessKey of Alibaba Cloud is configured: on an emulator in this process, which ends with it")?;
-        reach(&Goal::Prepared(Box::new(Sample::made_up()?)), management, Consent::Given).await?;
+        reach(&Goal::Prepared(Box::new(Sample::made_up(names.clone())?)), management, Consent::Given).await?;
         say("and back:")?;
         reach(&goal, management, Consent::Given).await?;
         say(format_args!("{} things are left on the emulator", leftovers(management, &names).await?))?;

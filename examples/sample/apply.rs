@@ -1,36 +1,62 @@
-//! One step of a plan, carried out.
+//! One step of a plan, carried out. What it needs of the steps before it, it looks up: they may have been made in another run.
 
 use identity_client::{
     Error, Flow,
     agent_identity::{
-        IdentityProviderUpdate, Management, NewIdentityProvider, NewOAuth2Provider, NewWorkloadIdentity, OAuth2Config,
-        OAuth2ProviderUpdate, WorkloadIdentityUpdate,
+        ApplicationUpdate, IdentityProviderUpdate, Management, NewApplication, NewIdentityProvider, NewOAuth2Provider,
+        NewWorkloadIdentity, OAuth2Config, OAuth2ProviderUpdate, WorkloadIdentityUpdate,
     },
 };
 use secrecy::SecretString;
 
-use super::{Action, Found, MARK, Names, Sample, Step, Thing, documents::Arns};
+use super::{
+    Action, Anything, Found, MARK, Machine, Names, Sample, Step, Thing,
+    desired::{APPLICATION_MARK, Registration},
+    documents::Arns,
+    registered,
+};
 
 /// Makes a thing of the sample, or makes it as it should be.
-pub(crate) async fn prepare(management: &Management, sample: &Sample, step: &Step) -> Result<(), Error> {
+pub(crate) async fn prepare(management: &Management, sample: &Sample, step: &Step) -> Result<(), Anything> {
     let is_new = matches!(step.action, Action::Create(_));
+    let names = &sample.names;
     match step.thing {
-        Thing::IdentityProvider => identity_provider(management, sample, is_new).await,
-        Thing::ApiKeyProvider => {
-            let (name, key) = (&sample.names.api_key_provider, needed(sample.api_key.as_ref())?);
-            let providers = management.api_key_credential_providers();
-            providers.create(name, key, None, Some(MARK)).await.map(drop)
+        Thing::SignInApplication => {
+            let found = Found::read(management, names).await?;
+            let id = found.sign_in_application.map(|found| found.id);
+            application(management, &step.name, id, &Registration::SIGN_IN, &sample.sign_in_urls).await?;
         }
-        Thing::OAuth2Provider => oauth2_provider(management, sample, is_new).await,
-        Thing::Workload => workload(management, sample, is_new).await,
-        Thing::Role | Thing::Policy => documents(management, &sample.names, step.thing, is_new).await,
-        Thing::Attachment => management.ram().attach_policy(&sample.names.policy, &sample.names.role).await,
+        Thing::McpApplication => {
+            let found = Found::read(management, names).await?;
+            let callback = match registered::callback(&found) {
+                Some(callback) => callback.to_owned(),
+                None => registered::new_callback(management.endpoint())?,
+            };
+            let id = found.mcp_application.map(|found| found.id);
+            application(management, &step.name, id, &Registration::MCP, &[callback]).await?;
+        }
+        Thing::IdentityProvider => identity_provider(management, sample, is_new).await?,
+        Thing::ApiKeyProvider => {
+            let (name, key) = (&names.api_key_provider, needed(sample.api_key.as_ref())?);
+            let providers = management.api_key_credential_providers();
+            if is_new {
+                providers.create(name, key, None, Some(MARK)).await?;
+            } else {
+                providers.update(name, key, None, None).await?;
+            }
+        }
+        Thing::OAuth2Provider => oauth2_provider(management, sample, is_new).await?,
+        Thing::MachineProvider => machine_provider(management, sample, is_new).await?,
+        Thing::Workload => workload(management, sample, is_new).await?,
+        Thing::Role | Thing::Policy => documents(management, sample, step.thing, is_new).await?,
+        Thing::Attachment => management.ram().attach_policy(&names.policy, &names.role).await?,
         Thing::Binding => {
             let mut update = WorkloadIdentityUpdate::default();
-            update.role_arn = Some(management.ram().role_arn(&sample.names.role).await?);
-            management.workload_identities().update(&sample.names.workload, update).await
+            update.role_arn = Some(management.ram().role_arn(&names.role).await?);
+            management.workload_identities().update(&names.workload, update).await?;
         }
     }
+    Ok(())
 }
 
 /// The plan asked for it before anything was done.
@@ -38,25 +64,76 @@ fn needed(secret: Option<&SecretString>) -> Result<SecretString, Error> {
     secret.cloned().ok_or_else(|| Error::conversion("a secret is missing"))
 }
 
-async fn identity_provider(management: &Management, sample: &Sample, is_new: bool) -> Result<(), Error> {
+/// What a step before made is not to be seen.
+fn unseen(what: &str) -> Anything {
+    format!("the platform does not show {what} yet; run this again").into()
+}
+
+async fn application(
+    management: &Management,
+    name: &str,
+    id: Option<String>,
+    desired: &Registration,
+    urls: &[String],
+) -> Result<(), Error> {
+    let (applications, scopes) = (management.applications(), desired.scopes.iter().copied());
+    if let Some(id) = id {
+        let update = ApplicationUpdate::default().with_redirect_uris(urls)?;
+        return applications.update(&id, update.with_scopes(scopes.clone())?.with_required_scopes(scopes)?).await;
+    }
+    let new = NewApplication::new(name, APPLICATION_MARK, desired.kind)?
+        .with_redirect_uris(urls)?
+        .with_scopes(scopes.clone())?
+        .with_required_scopes(scopes)?
+        .with_protocol_version(Registration::PROTOCOL);
+    applications.create(new).await.map(drop)
+}
+
+async fn identity_provider(management: &Management, sample: &Sample, is_new: bool) -> Result<(), Anything> {
     let (providers, name) = (management.identity_providers(), &sample.names.identity_provider);
+    let found = Found::read(management, &sample.names).await?;
+    let audience = registered::audience(sample, &found).ok_or_else(|| unseen("the sign-in application"))?;
     if is_new {
-        let new = NewIdentityProvider::new(name, &sample.discovery_url, sample.audience.iter().cloned())?;
-        return providers.create(new.with_description(MARK)).await.map(drop);
+        let new = NewIdentityProvider::new(name, &sample.discovery_url, audience)?;
+        providers.create(new.with_description(MARK)).await?;
+        return Ok(());
     }
     let mut update = IdentityProviderUpdate::default();
     update.discovery_url = Some(sample.discovery_url.clone());
-    update.allowed_audience = Some(sample.audience.clone());
-    providers.update(name, update).await
+    update.allowed_audience = Some(audience);
+    Ok(providers.update(name, update).await?)
 }
 
-async fn oauth2_provider(management: &Management, sample: &Sample, is_new: bool) -> Result<(), Error> {
+async fn oauth2_provider(management: &Management, sample: &Sample, is_new: bool) -> Result<(), Anything> {
     let (providers, name) = (management.oauth2_credential_providers(), &sample.names.oauth2_provider);
-    let config = OAuth2Config::known(&sample.client_id).with_client_secret(needed(sample.client_secret.as_ref())?);
+    let found = Found::read(management, &sample.names).await?;
+    let id = registered::client_id(sample, &found).ok_or_else(|| unseen("the MCP application"))?;
+    let mut config = OAuth2Config::known(id);
+    if let Some(client) = sample.client.as_ref().filter(|client| !client.is_public) {
+        config = config.with_client_secret(needed(client.secret.as_ref())?);
+    }
+    if !is_new {
+        let mut update = OAuth2ProviderUpdate::default();
+        update.config = Some(config);
+        return Ok(providers.update(name, None, update).await?);
+    }
+    let mut new = NewOAuth2Provider::new(name, &sample.vendor, config)?;
+    if sample.client.is_none() {
+        // The one that the application was registered for.
+        new = new.with_callback_url(registered::callback(&found).ok_or_else(|| unseen("the MCP application"))?);
+    }
+    providers.create(new.with_flow(Flow::UserFederation).with_description(MARK)).await?;
+    Ok(())
+}
+
+async fn machine_provider(management: &Management, sample: &Sample, is_new: bool) -> Result<(), Error> {
+    let (providers, name) = (management.oauth2_credential_providers(), &sample.names.machine_provider);
+    let machine = sample.machine.as_ref().ok_or_else(|| Error::conversion("a client is missing"))?;
+    let config = OAuth2Config::known_at(&machine.client_id, &machine.token_endpoint)?
+        .with_client_secret(machine.client_secret.clone());
     if is_new {
-        let new = NewOAuth2Provider::new(name, &sample.vendor, config)?;
-        let new = new.with_flow(Flow::UserFederation).with_description(MARK);
-        return providers.create(new).await.map(drop);
+        let new = NewOAuth2Provider::new(name, Machine::VENDOR, config)?;
+        return providers.create(new.with_flow(Flow::MachineToMachine).with_description(MARK)).await.map(drop);
     }
     let mut update = OAuth2ProviderUpdate::default();
     update.config = Some(config);
@@ -81,27 +158,38 @@ async fn workload(management: &Management, sample: &Sample, is_new: bool) -> Res
 }
 
 /// What the documents are about is there by now, and the platform says by which ARNs.
-async fn documents(management: &Management, names: &Names, thing: Thing, is_new: bool) -> Result<(), Error> {
-    let arns = Arns::of(names, &Found::read(management, names).await?);
+async fn documents(management: &Management, sample: &Sample, thing: Thing, is_new: bool) -> Result<(), Anything> {
+    let names = &sample.names;
+    let arns = Arns::of(sample, &Found::read(management, names).await?);
     if !arns.are_known() {
-        return Err(Error::conversion("the platform does not tell the ARNs of what was made; run this again"));
+        return Err(unseen("the ARNs of what was made"));
     }
     let ram = management.ram();
     match (thing, is_new) {
-        (Thing::Role, true) => ram.create_role(&names.role, &arns.trust(), Some(MARK)).await.map(drop),
-        (Thing::Role, false) => ram.replace_trust(&names.role, &arns.trust()).await,
-        (_, true) => ram.create_policy(&names.policy, &arns.permissions(), Some(MARK)).await,
-        (_, false) => ram.replace_policy(&names.policy, &arns.permissions()).await,
+        (Thing::Role, true) => ram.create_role(&names.role, &arns.trust(), Some(MARK)).await.map(drop)?,
+        (Thing::Role, false) => ram.replace_trust(&names.role, &arns.trust()).await?,
+        (_, true) => ram.create_policy(&names.policy, &arns.permissions(), Some(MARK)).await?,
+        (_, false) => ram.replace_policy(&names.policy, &arns.permissions()).await?,
     }
+    Ok(())
 }
 
 /// Deletes a thing of the sample.
 pub(crate) async fn clear(management: &Management, names: &Names, step: &Step) -> Result<(), Error> {
-    let ram = management.ram();
+    let (ram, oauth2) = (management.ram(), management.oauth2_credential_providers());
     match step.thing {
+        Thing::SignInApplication | Thing::McpApplication => {
+            let found = Found::read(management, names).await?;
+            let is_sign_in = step.thing == Thing::SignInApplication;
+            match if is_sign_in { found.sign_in_application } else { found.mcp_application } {
+                Some(application) => management.applications().delete(&application.id).await,
+                None => Ok(()),
+            }
+        }
         Thing::IdentityProvider => management.identity_providers().delete(&names.identity_provider).await,
         Thing::ApiKeyProvider => management.api_key_credential_providers().delete(&names.api_key_provider, None).await,
-        Thing::OAuth2Provider => management.oauth2_credential_providers().delete(&names.oauth2_provider, None).await,
+        Thing::OAuth2Provider => oauth2.delete(&names.oauth2_provider, None).await,
+        Thing::MachineProvider => oauth2.delete(&names.machine_provider, None).await,
         Thing::Workload => management.workload_identities().delete(&names.workload).await,
         Thing::Role => ram.delete_role(&names.role).await,
         Thing::Policy => ram.delete_policy(&names.policy).await,

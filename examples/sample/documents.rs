@@ -3,7 +3,7 @@
 use identity_client::agent_identity::Ram;
 use serde_json::{Value, json};
 
-use super::{Found, Names};
+use super::{Found, Sample};
 
 /// Stands for region and account in an ARN of something that is not there yet.
 const ANYWHERE: &str = "acs:agentidentity:*:*:";
@@ -13,25 +13,33 @@ pub(crate) struct Arns {
     workload: String,
     api_key_provider: String,
     oauth2_provider: String,
+    /// Only if the sample has one.
+    machine_provider: Option<String>,
 }
 
 impl Arns {
-    pub(crate) fn of(names: &Names, found: &Found) -> Self {
+    pub(crate) fn of(sample: &Sample, found: &Found) -> Self {
+        let names = &sample.names;
         let or = |arn: Option<&String>, rest: String| arn.cloned().unwrap_or_else(|| format!("{ANYWHERE}{rest}"));
         let workload = found.workload.as_ref().and_then(|workload| workload.arn.as_ref());
         let key = found.api_key_provider.as_ref().and_then(|provider| provider.arn.as_ref());
         let oauth2 = found.oauth2_provider.as_ref().and_then(|provider| provider.arn.as_ref());
+        let machine = found.machine_provider.as_ref().and_then(|provider| provider.arn.as_ref());
         let vault = "tokenvault/default";
         Self {
             workload: or(workload, format!("workloadidentitydirectory/default/workloadidentity/{}", names.workload)),
             api_key_provider: or(key, format!("{vault}/apikeycredentialprovider/{}", names.api_key_provider)),
             oauth2_provider: or(oauth2, format!("{vault}/oauth2credentialprovider/{}", names.oauth2_provider)),
+            machine_provider: found
+                .has_machine_provider(sample)
+                .then(|| or(machine, format!("{vault}/oauth2credentialprovider/{}", names.machine_provider))),
         }
     }
 
     /// Whether they are whole: those that are written must be.
     pub(crate) fn are_known(&self) -> bool {
-        [&self.workload, &self.api_key_provider, &self.oauth2_provider].iter().all(|arn| !arn.starts_with(ANYWHERE))
+        let arns = [&self.workload, &self.api_key_provider, &self.oauth2_provider];
+        arns.into_iter().chain(&self.machine_provider).all(|arn| !arn.starts_with(ANYWHERE))
     }
 
     /// This workload identity alone may take the role.
@@ -39,16 +47,13 @@ impl Arns {
         Ram::trust_of_workload(&self.workload)
     }
 
-    /// As this workload identity, the role may fetch these two credentials and nothing else.
+    /// As this workload identity, the role may fetch these credentials and nothing else.
     pub(crate) fn permissions(&self) -> Value {
         let allow = |action: &str, provider: &str| json!({ "Effect": "Allow", "Action": [action], "Resource": [self.workload, provider] });
-        json!({
-            "Version": "1",
-            "Statement": [
-                allow("agentidentitydata:GetResourceAPIKey", &self.api_key_provider),
-                allow("agentidentitydata:GetResourceOAuth2Token", &self.oauth2_provider),
-            ],
-        })
+        let mut statements = vec![allow("agentidentitydata:GetResourceAPIKey", &self.api_key_provider)];
+        let providers = [&self.oauth2_provider].into_iter().chain(&self.machine_provider);
+        statements.extend(providers.map(|provider| allow("agentidentitydata:GetResourceOAuth2Token", provider)));
+        json!({ "Version": "1", "Statement": statements })
     }
 }
 

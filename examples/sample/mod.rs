@@ -2,20 +2,25 @@
 //! `prepare` and `clear` are this.
 
 mod apply;
+mod arguments;
+mod compare;
 mod desired;
 mod documents;
 mod found;
 mod place;
 mod plan;
+mod registered;
 mod run;
 mod secret;
+mod step;
 
 pub use self::{
-    desired::{MARK, Names, Sample},
+    desired::{APPLICATION_MARK, Client, MARK, Machine, Names, Sample},
     found::Found,
-    place::Place,
-    plan::{Action, Change, Plan, Step, Thing},
+    place::{Place, management_at},
+    plan::Plan,
     run::{Consent, Goal, exports, leftovers, reach, say},
+    step::{Action, Change, Step, Thing},
 };
 
 /// Whatever goes wrong in an example.

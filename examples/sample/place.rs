@@ -1,7 +1,7 @@
 //! Where the sample is prepared: the account that is configured, or an emulator in this process.
 
 use identity_client::{
-    Environment,
+    BuildError, Environment,
     agent_identity::{AgentIdentity, CredentialSource, Management},
 };
 use identity_emulator::Emulator;
@@ -45,13 +45,21 @@ impl Place {
 
     async fn emulated() -> Result<Self, Anything> {
         let emulator = Emulator::builder().start().await?;
-        let access = emulator.agent_identity();
-        let management = AgentIdentity::builder()
-            .with_access_key(access.access_key_id(), access.access_key_secret().clone())
-            .with_control_endpoint(access.endpoint())
-            .with_data_endpoint(access.endpoint())
-            .with_ram_endpoint(access.endpoint())
-            .build_management()?;
-        Ok(Self { management, emulator: Some(emulator) })
+        Ok(Self { management: management_at(&emulator)?, emulator: Some(emulator) })
     }
+}
+
+/// The management API of an emulator.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn management_at(emulator: &Emulator) -> Result<Management, BuildError> {
+    let access = emulator.agent_identity();
+    AgentIdentity::builder()
+        .with_access_key(access.access_key_id(), access.access_key_secret().clone())
+        .with_control_endpoint(access.endpoint())
+        .with_data_endpoint(access.endpoint())
+        .with_ram_endpoint(access.endpoint())
+        .with_ims_endpoint(access.endpoint())
+        .build_management()
 }

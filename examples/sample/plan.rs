@@ -1,123 +1,15 @@
 //! From what there is to what there should be, or to nothing: a pure function, and how it is shown.
 
-use std::fmt;
-
 use super::{
     Found, MARK, Names, Sample,
-    documents::{Arns, says},
-    secret,
+    compare::{
+        Compared, LATER, change, change_if_told, change_later, change_of_document, change_of_list, change_of_secret,
+    },
+    desired::{Client, Machine},
+    documents::Arns,
+    registered, secret,
+    step::{Action, Change, Step, Thing},
 };
-
-/// What the sample is made of, in the order in which it is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Thing {
-    /// The issuer of the users' tokens.
-    IdentityProvider,
-    /// The provider that holds the API key.
-    ApiKeyProvider,
-    /// The provider of OAuth 2.0 tokens.
-    OAuth2Provider,
-    /// The agent's identity.
-    Workload,
-    /// The RAM role that it takes.
-    Role,
-    /// What the role may do.
-    Policy,
-    /// The policy on the role.
-    Attachment,
-    /// The role on the agent's identity. It comes last: the role trusts that identity alone, which therefore is made before.
-    Binding,
-}
-
-impl fmt::Display for Thing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::IdentityProvider => "identity provider",
-            Self::ApiKeyProvider => "API key provider",
-            Self::OAuth2Provider => "OAuth 2.0 provider",
-            Self::Workload => "workload identity",
-            Self::Role => "RAM role",
-            Self::Policy => "RAM policy",
-            Self::Attachment => "attachment",
-            Self::Binding => "binding",
-        })
-    }
-}
-
-/// A field that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Its name.
-    pub field: &'static str,
-    /// What it is.
-    pub old: String,
-    /// What it should be.
-    pub new: String,
-}
-
-/// What is to be done about a thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Nothing; with a remark.
-    Keep(String),
-    /// Make it; with what it will be.
-    Create(String),
-    /// Change these fields.
-    Update(Vec<Change>),
-    /// Delete it.
-    Delete,
-    /// Nothing may be done, and nothing is done about the others either; with the reason.
-    Refuse(String),
-}
-
-/// One thing, and what is to be done about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// What kind of thing it is.
-    pub thing: Thing,
-    /// Its name.
-    pub name: String,
-    /// What is to be done.
-    pub action: Action,
-    /// The secret without which it cannot be done, and how to give it.
-    pub lacks: Option<String>,
-}
-
-impl Step {
-    fn new(thing: Thing, name: &str, action: Action) -> Self {
-        Self { thing, name: name.to_owned(), action, lacks: None }
-    }
-
-    /// Whether there is anything to do.
-    #[must_use]
-    pub fn is_work(&self) -> bool {
-        matches!(self.action, Action::Create(_) | Action::Update(_) | Action::Delete)
-    }
-
-    fn lacking(mut self, is_given: bool, what: &str, place: secret::Place) -> Self {
-        if !is_given && self.is_work() {
-            self.lacks = Some(format!("{what} is missing: {}", secret::how(place)));
-        }
-        self
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { thing, name, .. } = self;
-        match &self.action {
-            Action::Keep(remark) => write!(f, "= {thing} {name}: {remark}"),
-            Action::Create(what) => write!(f, "+ create {thing} {name}: {what}"),
-            Action::Update(changes) => {
-                write!(f, "~ update {thing} {name}")?;
-                changes.iter().try_for_each(|Change { field, old, new }| write!(f, "\n    {field}: {old} -> {new}"))
-            }
-            Action::Delete => write!(f, "- delete {thing} {name}"),
-            Action::Refuse(reason) => write!(f, "! {thing} {name}: {reason}"),
-        }?;
-        self.lacks.as_ref().map_or(Ok(()), |lacks| write!(f, "\n    {lacks}"))
-    }
-}
 
 /// All things, and what is to be done about each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,39 +23,29 @@ impl Plan {
     #[must_use]
     pub fn to_prepare(sample: &Sample, found: &Found) -> Self {
         let names = &sample.names;
-        let arns = Arns::of(names, found);
-        Self {
-            steps: vec![
-                identity_provider(sample, found),
-                api_key_provider(sample, found),
-                oauth2_provider(sample, found),
-                workload(sample, found),
-                role(names, found, &arns),
-                policy(names, found, &arns),
-                attachment(names, found),
-                binding(names, found),
-            ],
-        }
+        let arns = Arns::of(sample, found);
+        let steps = [
+            sample.audience.is_none().then(|| registered::sign_in(sample, found)),
+            sample.client.is_none().then(|| registered::mcp(sample, found)),
+            Some(identity_provider(sample, found)),
+            Some(api_key_provider(sample, found)),
+            Some(oauth2_provider(sample, found)),
+            machine_provider(sample, found),
+            Some(workload(sample, found)),
+            Some(role(names, found, &arns)),
+            Some(policy(sample, found, &arns)),
+            Some(attachment(names, found)),
+            Some(binding(names, found)),
+        ];
+        Self { steps: steps.into_iter().flatten().collect() }
     }
 
     /// How to get from what there is to nothing, in the reverse order. The role of the workload identity goes with it.
     #[must_use]
     pub fn to_clear(names: &Names, found: &Found) -> Self {
-        let step = |thing, name: &str, is_ours: Option<bool>| {
-            let action = match is_ours {
-                None => Action::Keep("it is gone".to_owned()),
-                Some(true) => Action::Delete,
-                Some(false) => Action::Keep("it is left alone, for prepare did not make it".to_owned()),
-            };
-            Step::new(thing, name, action)
-        };
-        let policy = step(
-            Thing::Policy,
-            &names.policy,
-            found.policy.as_ref().map(|policy| is_ours(policy.description.as_deref())),
-        );
-        let mut role =
-            step(Thing::Role, &names.role, found.role.as_ref().map(|role| is_ours(role.description.as_deref())));
+        let described = |description: &Option<String>| is_ours(description.as_deref());
+        let policy = deletion(Thing::Policy, &names.policy, found.policy.as_ref().map(|it| described(&it.description)));
+        let mut role = deletion(Thing::Role, &names.role, found.role.as_ref().map(|it| described(&it.description)));
         let others = found.other_policies(&names.policy);
         if role.is_work() && !others.is_empty() {
             role.action = Action::Refuse(format!(
@@ -175,19 +57,32 @@ impl Plan {
             (true, true) => Action::Delete,
             (true, false) => Action::Keep("it is left alone, for prepare made neither of the two".to_owned()),
         };
-        let workload = found.workload.as_ref().map(|workload| is_ours(workload.description.as_deref()));
-        let oauth2 = found.oauth2_provider.as_ref().map(|provider| is_ours(provider.description.as_deref()));
-        let key = found.api_key_provider.as_ref().map(|provider| is_ours(provider.description.as_deref()));
-        let issuer = found.identity_provider.as_ref().map(|provider| is_ours(provider.description.as_deref()));
+        let workload = found.workload.as_ref().map(|it| described(&it.description));
+        let machine = found.machine_provider.as_ref().map(|it| described(&it.description));
+        let oauth2 = found.oauth2_provider.as_ref().map(|it| described(&it.description));
+        let key = found.api_key_provider.as_ref().map(|it| described(&it.description));
+        let issuer = found.identity_provider.as_ref().map(|it| described(&it.description));
+        let mut issuer = deletion(Thing::IdentityProvider, &names.identity_provider, issuer);
+        if issuer.is_work() && !found.other_workloads.is_empty() {
+            issuer.action = Action::Refuse(format!(
+                "the workload identities {:?} take its users, too; give them another identity provider, or delete them first",
+                found.other_workloads
+            ));
+        }
+        let mcp = found.mcp_application.as_ref().map(registered::is_ours);
+        let sign_in = found.sign_in_application.as_ref().map(registered::is_ours);
         Self {
             steps: vec![
                 Step::new(Thing::Attachment, &pair(&names.policy, &names.role), attached),
                 policy,
                 role,
-                step(Thing::Workload, &names.workload, workload),
-                step(Thing::OAuth2Provider, &names.oauth2_provider, oauth2),
-                step(Thing::ApiKeyProvider, &names.api_key_provider, key),
-                step(Thing::IdentityProvider, &names.identity_provider, issuer),
+                deletion(Thing::Workload, &names.workload, workload),
+                deletion(Thing::MachineProvider, &names.machine_provider, machine),
+                deletion(Thing::OAuth2Provider, &names.oauth2_provider, oauth2),
+                deletion(Thing::ApiKeyProvider, &names.api_key_provider, key),
+                issuer,
+                deletion(Thing::McpApplication, &names.mcp_application, mcp),
+                deletion(Thing::SignInApplication, &names.sign_in_application, sign_in),
             ],
         }
     }
@@ -209,107 +104,102 @@ impl Plan {
     }
 }
 
-fn pair(one: &str, other: &str) -> String {
-    format!("{one} to {other}")
-}
-
-fn is_ours(description: Option<&str>) -> bool {
-    description == Some(MARK)
-}
-
-/// About a thing that is compared field by field.
-fn compared(
-    thing: Thing,
-    name: &str,
-    found: Option<(Option<&str>, Vec<Change>)>,
-    remark: &str,
-    made: impl FnOnce() -> String,
-) -> Step {
-    let action = match found {
-        None => Action::Create(made()),
-        Some((description, _)) if !is_ours(description) => Action::Refuse(
-            "there is one that prepare did not make, and it is not touched; choose another name (the head of this example lists the arguments)".to_owned(),
-        ),
-        Some((_, changes)) if changes.is_empty() => Action::Keep(format!("as it should be{remark}")),
-        Some((_, changes)) => Action::Update(changes),
+fn deletion(thing: Thing, name: &str, is_ours: Option<bool>) -> Step {
+    let action = match is_ours {
+        None => Action::Keep("it is gone".to_owned()),
+        Some(true) => Action::Delete,
+        Some(false) => Action::Keep("it is left alone, for prepare did not make it".to_owned()),
     };
     Step::new(thing, name, action)
 }
 
-/// Nothing if it is the same. What was found is shown escaped: others may have written it.
-fn change(field: &'static str, old: Option<&str>, new: &str) -> Option<Change> {
-    let shown = |text: Option<&str>| {
-        text.filter(|text| !text.is_empty()).map_or("nothing".to_owned(), |text| format!("{text:?}"))
-    };
-    (old.unwrap_or_default() != new).then(|| Change { field, old: shown(old), new: shown(Some(new)) })
+fn pair(one: &str, other: &str) -> String {
+    format!("{one} to {other}")
 }
 
-/// The same for a list whose order says nothing.
-fn change_of_list(field: &'static str, old: &[String], new: &[String]) -> Option<Change> {
-    let sorted = |list: &[String]| {
-        let mut list = list.to_vec();
-        list.sort_unstable();
-        list
-    };
-    (sorted(old) != sorted(new)).then(|| Change { field, old: format!("{old:?}"), new: format!("{new:?}") })
-}
-
-fn change_of_document(field: &'static str, old: Option<&serde_json::Value>, new: &serde_json::Value) -> Option<Change> {
-    let same = old.is_some_and(|old| says(old, new));
-    let shown = |document: &serde_json::Value| document.to_string();
-    (!same).then(|| Change { field, old: old.map_or("nothing".to_owned(), shown), new: shown(new) })
+pub(crate) fn is_ours(description: Option<&str>) -> bool {
+    description == Some(MARK)
 }
 
 fn identity_provider(sample: &Sample, found: &Found) -> Step {
-    let found = found.identity_provider.as_ref().map(|found| {
+    let audience = registered::audience(sample, found);
+    let compared = found.identity_provider.as_ref().map(|found| {
         let url = change("discovery document", found.discovery_url.as_deref(), &sample.discovery_url);
-        let audience = change_of_list("audience", &found.allowed_audience, &sample.audience);
-        (found.description.as_deref(), url.into_iter().chain(audience).collect())
+        let audience = match &audience {
+            Some(audience) => change_of_list("audience", &found.allowed_audience, audience),
+            None => Some(change_later("audience", Some(&found.allowed_audience.join(",")))),
+        };
+        Compared::new(is_ours(found.description.as_deref()), url.into_iter().chain(audience))
     });
-    compared(Thing::IdentityProvider, &sample.names.identity_provider, found, "", || {
-        format!("tokens of {} for {:?}", sample.discovery_url, sample.audience)
+    Compared::step(compared, Thing::IdentityProvider, &sample.names.identity_provider, "", || {
+        let audience =
+            audience.map_or_else(|| format!("the sign-in application ({LATER})"), |list| format!("{list:?}"));
+        format!("tokens of {} for {audience}", sample.discovery_url)
     })
 }
 
 /// The platform never tells the key, so it is not compared.
 fn api_key_provider(sample: &Sample, found: &Found) -> Step {
-    let found = found.api_key_provider.as_ref().map(|found| (found.description.as_deref(), Vec::new()));
+    let key = sample.replaces_secrets.then(|| change_of_secret("key"));
+    let found = found.api_key_provider.as_ref();
+    let found = found.map(|found| Compared::new(is_ours(found.description.as_deref()), key));
     let remark = "; its key is not compared, for the platform does not tell it";
-    compared(Thing::ApiKeyProvider, &sample.names.api_key_provider, found, remark, || "with its key".to_owned())
+    Compared::step(found, Thing::ApiKeyProvider, &sample.names.api_key_provider, remark, || "with its key".to_owned())
         .lacking(sample.api_key.is_some(), "its key", secret::API_KEY)
 }
 
 /// Whose provider it is and for which flow cannot be changed without losing what users agreed to.
 fn oauth2_provider(sample: &Sample, found: &Found) -> Step {
     const FLOW: &str = "USER_FEDERATION";
-    let name = &sample.names.oauth2_provider;
-    // What the platform does not tell is not compared.
-    let told = |field, old: Option<&str>, new: &str| old.and_then(|old| change(field, Some(old), new));
-    let fixed: Vec<Change> = found
-        .oauth2_provider
-        .iter()
-        .flat_map(|found| {
-            let vendor = told("vendor", found.credential_provider_vendor.as_deref(), &sample.vendor);
-            vendor.into_iter().chain(told("flow", found.oauth_type.as_deref(), FLOW))
-        })
-        .collect();
-    let found = found.oauth2_provider.as_ref().map(|found| {
-        (
-            found.description.as_deref(),
-            told("client", found.client_id.as_deref(), &sample.client_id).into_iter().collect(),
-        )
+    let client_id = registered::client_id(sample, found);
+    let has_secret = sample.client.as_ref().is_some_and(|client| !client.is_public);
+    let compared = found.oauth2_provider.as_ref().map(|found| {
+        let client = match client_id {
+            Some(id) => change_if_told("client", found.client_id.as_deref(), id),
+            None => Some(change_later("client", found.client_id.as_deref())),
+        };
+        let secret = (has_secret && sample.replaces_secrets).then(|| change_of_secret("client's secret"));
+        let vendor = change_if_told("vendor", found.credential_provider_vendor.as_deref(), &sample.vendor);
+        let flow = change_if_told("flow", found.oauth_type.as_deref(), FLOW);
+        Compared::new(is_ours(found.description.as_deref()), client.into_iter().chain(secret))
+            .with_fixed(vendor.into_iter().chain(flow))
     });
-    let is_ours = found.as_ref().is_some_and(|(description, _)| is_ours(*description));
-    if let Some(Change { field, old, new }) = fixed.first().filter(|_| is_ours) {
-        let reason =
-            format!("its {field} is {old}, should be {new} and cannot be changed; delete it, or choose another name");
-        return Step::new(Thing::OAuth2Provider, name, Action::Refuse(reason));
-    }
+    let remark = if has_secret { "; its secret is not compared, for the platform does not tell it" } else { "" };
+    let step = Compared::step(compared, Thing::OAuth2Provider, &sample.names.oauth2_provider, remark, || {
+        let client = client_id.map_or_else(|| format!("the MCP application ({LATER})"), |id| format!("{id:?}"));
+        let secret = if has_secret { "with its secret" } else { "without a secret" };
+        format!("{}, client {client} {secret}, {FLOW}", sample.vendor)
+    });
+    let is_given = sample.client.as_ref().is_none_or(|client: &Client| client.is_public || client.secret.is_some());
+    step.lacking(is_given, "the client's secret", secret::CLIENT_SECRET)
+}
+
+/// One that was made with variables that are no longer set stays.
+fn machine_provider(sample: &Sample, found: &Found) -> Option<Step> {
+    const FLOW: &str = "M2M";
+    let (name, found) = (&sample.names.machine_provider, found.machine_provider.as_ref());
+    let Some(machine) = &sample.machine else {
+        let remark = "as it should be, as far as can be told without its client";
+        let kept = found.is_some_and(|found| is_ours(found.description.as_deref()));
+        return kept.then(|| Step::new(Thing::MachineProvider, name, Action::Keep(remark.to_owned())));
+    };
+    let compared = found.map(|found| {
+        let client = change_if_told("client", found.client_id.as_deref(), &machine.client_id);
+        let secret = sample.replaces_secrets.then(|| change_of_secret("client's secret"));
+        let vendor = change_if_told("vendor", found.credential_provider_vendor.as_deref(), Machine::VENDOR);
+        let flow = change_if_told("flow", found.oauth_type.as_deref(), FLOW);
+        Compared::new(is_ours(found.description.as_deref()), client.into_iter().chain(secret))
+            .with_fixed(vendor.into_iter().chain(flow))
+    });
     let remark = "; its secret is not compared, for the platform does not tell it";
-    compared(Thing::OAuth2Provider, name, found, remark, || {
-        format!("{}, client {:?} with its secret, {FLOW}", sample.vendor, sample.client_id)
-    })
-    .lacking(sample.client_secret.is_some(), "the client's secret", secret::CLIENT_SECRET)
+    Some(Compared::step(compared, Thing::MachineProvider, name, remark, || {
+        format!(
+            "{}, client {:?} with its secret at {}, {FLOW}",
+            Machine::VENDOR,
+            machine.client_id,
+            machine.token_endpoint
+        )
+    }))
 }
 
 fn workload(sample: &Sample, found: &Found) -> Step {
@@ -322,9 +212,9 @@ fn workload(sample: &Sample, found: &Found) -> Step {
             old: "off".to_owned(),
             new: "on".to_owned(),
         });
-        (found.description.as_deref(), [users, urls, binding].into_iter().flatten().collect())
+        Compared::new(is_ours(found.description.as_deref()), [users, urls, binding].into_iter().flatten())
     });
-    compared(Thing::Workload, &sample.names.workload, found, "", || {
+    Compared::step(found, Thing::Workload, &sample.names.workload, "", || {
         let users = &sample.names.identity_provider;
         format!("users of {users}, return URLs {:?}, session binding on", sample.return_urls)
     })
@@ -335,19 +225,23 @@ fn role(names: &Names, found: &Found, arns: &Arns) -> Step {
     let remark = if others.is_empty() { String::new() } else { format!("; it has {others:?} attached, too") };
     let found = found.role.as_ref().map(|found| {
         let trust = change_of_document("trust policy", found.trust.as_ref(), &arns.trust());
-        (found.description.as_deref(), trust.into_iter().collect())
+        Compared::new(is_ours(found.description.as_deref()), trust)
     });
-    compared(Thing::Role, &names.role, found, &remark, || format!("for the workload identity {} alone", names.workload))
+    let made = || format!("for the workload identity {} alone", names.workload);
+    Compared::step(found, Thing::Role, &names.role, &remark, made)
 }
 
-fn policy(names: &Names, found: &Found, arns: &Arns) -> Step {
+fn policy(sample: &Sample, found: &Found, arns: &Arns) -> Step {
+    let names = &sample.names;
+    let has_machine = found.has_machine_provider(sample);
     let found = found.policy.as_ref().map(|found| {
         let document = change_of_document("document", found.document.as_ref(), &arns.permissions());
-        (found.description.as_deref(), document.into_iter().collect())
+        Compared::new(is_ours(found.description.as_deref()), document)
     });
-    compared(Thing::Policy, &names.policy, found, "", || {
+    Compared::step(found, Thing::Policy, &names.policy, "", || {
         let (workload, key, oauth2) = (&names.workload, &names.api_key_provider, &names.oauth2_provider);
-        format!("GetResourceAPIKey of {key} and GetResourceOAuth2Token of {oauth2}, as {workload}")
+        let machine = if has_machine { format!(" and {}", names.machine_provider) } else { String::new() };
+        format!("GetResourceAPIKey of {key} and GetResourceOAuth2Token of {oauth2}{machine}, as {workload}")
     })
 }
 

@@ -16,7 +16,7 @@ pub enum Goal {
     /// Everything of the sample is there, as it should be.
     Prepared(Box<Sample>),
     /// Nothing of it is.
-    Cleared(Names),
+    Cleared(Box<Names>),
 }
 
 impl Goal {
@@ -35,13 +35,21 @@ impl Goal {
         })
     }
 
-    async fn carry_out(&self, management: &Management, step: &Step) -> Result<(), Error> {
+    /// The same, with what is replaced unseen taken for done.
+    fn settled(&self) -> Self {
+        match self {
+            Self::Prepared(sample) => Self::Prepared(Box::new(sample.keeping_secrets())),
+            Self::Cleared(names) => Self::Cleared(names.clone()),
+        }
+    }
+
+    async fn carry_out(&self, management: &Management, step: &Step) -> Result<(), Anything> {
         match self {
             Self::Prepared(sample) => apply::prepare(management, sample, step).await,
             Self::Cleared(names) => match apply::clear(management, names, step).await {
                 // Somebody else was faster.
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-                outcome => outcome,
+                outcome => Ok(outcome?),
             },
         }
     }
@@ -126,7 +134,8 @@ pub async fn reach(goal: &Goal, management: &Management, consent: Consent) -> Re
         };
         say(format_args!("{}/{count} {verb} {} {}", done + 1, step.thing, step.name))?;
     }
-    let left = goal.plan(management).await.map_err(|error| told("what was done cannot be looked at", &error))?;
+    let left =
+        goal.settled().plan(management).await.map_err(|error| told("what was done cannot be looked at", &error))?;
     if let Some(step) = left.steps.iter().find(|step| step.is_work()) {
         let what = format!("all steps are done, but the platform does not show it yet; run this again. Left: {step}");
         return Err(what.into());
@@ -139,7 +148,7 @@ pub async fn reach(goal: &Goal, management: &Management, consent: Consent) -> Re
 }
 
 /// An error, which says what to do about it, and what was tried.
-fn told(what: &str, error: &Error) -> Anything {
+fn told(what: &str, error: &dyn Display) -> Anything {
     format!("{what}: {error}").into()
 }
 
@@ -151,15 +160,22 @@ pub fn say(line: impl Display) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }
 
-/// What the sample application is started with, and what the outside provider must know.
+/// What the sample application is started with, the client ids that its parts need, and what an outside provider must know.
 ///
 /// # Errors
 /// If it cannot be read.
-pub async fn exports(management: &Management, names: &Names) -> Result<Vec<String>, Error> {
-    let provider = management.oauth2_credential_providers().get(&names.oauth2_provider, None).await?;
-    let workload = format!("export AGENT_IDENTITY_WORKLOAD_IDENTITY_NAME='{}'", names.workload);
-    let callback = provider.callback_url.map(|url| format!("# register as a redirect URI of the client: {url}"));
-    Ok([workload].into_iter().chain(callback).collect())
+pub async fn exports(management: &Management, sample: &Sample) -> Result<Vec<String>, Error> {
+    let found = Found::read(management, &sample.names).await?;
+    let workload = format!("export AGENT_IDENTITY_WORKLOAD_IDENTITY_NAME='{}'", sample.names.workload);
+    let sign_in = found.sign_in_application.filter(|_| sample.audience.is_none());
+    let sign_in = sign_in.map(|found| format!("# client id with which users sign in: {}", found.id));
+    let registered = found.mcp_application.filter(|_| sample.client.is_none());
+    let callback = found.oauth2_provider.and_then(|provider| provider.callback_url);
+    let client = match (registered, callback) {
+        (Some(found), _) => Some(format!("# client id with which the agent gets users' tokens: {}", found.id)),
+        (None, callback) => callback.map(|url| format!("# register as a redirect URI of the client: {url}")),
+    };
+    Ok([workload].into_iter().chain(sign_in).chain(client).collect())
 }
 
 /// How much of anything of the kinds of the sample there is, whosever it is.
@@ -171,7 +187,8 @@ pub async fn leftovers(management: &Management, names: &Names) -> Result<usize, 
     let workloads: Vec<_> = management.workload_identities().list_all().try_collect().await?;
     let oauth2: Vec<_> = management.oauth2_credential_providers().list_all(None).try_collect().await?;
     let keys: Vec<_> = management.api_key_credential_providers().list_all(None).try_collect().await?;
+    let applications = management.applications().list().await?;
     let found = Found::read(management, names).await?;
     let ram = usize::from(found.role.is_some()) + usize::from(found.policy.is_some());
-    Ok(issuers.len() + workloads.len() + oauth2.len() + keys.len() + ram)
+    Ok(applications.len() + issuers.len() + workloads.len() + oauth2.len() + keys.len() + ram)
 }

@@ -46,9 +46,20 @@ pub(crate) fn from_environment(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|text| !text.is_empty())
 }
 
+/// A random UUID (version 4).
+pub(crate) fn uuid() -> Result<String, Error> {
+    let bits = random_bits()? & !(0xf << 76) & !(0b11 << 62) | (4 << 76) | (0b10 << 62);
+    let hex = format!("{bits:032x}");
+    Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+}
+
 /// One that nobody knows.
 pub(crate) fn random() -> Result<SecretString, Error> {
+    Ok(format!("{:032x}", random_bits()?).into())
+}
+
+fn random_bits() -> Result<u128, Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| Error::conversion("the system gives no random bytes"))?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)).into())
+    Ok(u128::from_be_bytes(bytes))
 }

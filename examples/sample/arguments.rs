@@ -1,0 +1,171 @@
+//! What the two programs are told: names and URLs as arguments, secrets from the environment or from files.
+
+use super::{
+    Anything, Client, Machine, Names, Sample,
+    desired::{DISCOVERY_URL, OWN_VENDORS, RETURN_URL, SIGN_IN_URL, VENDOR},
+    secret,
+};
+use crate::argument;
+
+/// The variables with which the vendor's script is told of an application at DingTalk.
+const DINGTALK: [&str; 3] = ["DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_CORP_ID"];
+
+const NAMES: [&str; 9] = [
+    "--workload",
+    "--sign-in-application",
+    "--mcp-application",
+    "--identity-provider",
+    "--role",
+    "--policy",
+    "--api-key-provider",
+    "--oauth2-provider",
+    "--machine-provider",
+];
+const SETTINGS: [&str; 8] = [
+    "--audience",
+    "--client-id",
+    "--discovery-url",
+    "--return-urls",
+    "--sign-in-urls",
+    "--vendor",
+    secret::API_KEY.1,
+    secret::CLIENT_SECRET.1,
+];
+const SWITCHES: [&str; 3] = ["--apply", "--public-client", "--replace-secrets"];
+
+impl Names {
+    /// Those that the program's arguments give, the others as they follow from the workload identity's.
+    ///
+    /// # Errors
+    /// If an argument is none of those that there are, or has no value: on an account, a misspelt name would be another one's.
+    pub fn from_arguments() -> Result<Self, Anything> {
+        check(std::env::args().skip(1))?;
+        let usual = Self::of(&argument("--workload").unwrap_or_else(|| "sample-agent".to_owned()));
+        Ok(Self {
+            sign_in_application: argument("--sign-in-application").unwrap_or(usual.sign_in_application),
+            mcp_application: argument("--mcp-application").unwrap_or(usual.mcp_application),
+            identity_provider: argument("--identity-provider").unwrap_or(usual.identity_provider),
+            role: argument("--role").unwrap_or(usual.role),
+            policy: argument("--policy").unwrap_or(usual.policy),
+            api_key_provider: argument("--api-key-provider").unwrap_or(usual.api_key_provider),
+            oauth2_provider: argument("--oauth2-provider").unwrap_or(usual.oauth2_provider),
+            machine_provider: argument("--machine-provider").unwrap_or(usual.machine_provider),
+            workload: usual.workload,
+        })
+    }
+}
+
+fn check(arguments: impl Iterator<Item = String>) -> Result<(), Anything> {
+    let mut arguments = arguments;
+    while let Some(name) = arguments.next() {
+        let name = name.as_str();
+        if SWITCHES.contains(&name) {
+            continue;
+        }
+        if !NAMES.contains(&name) && !SETTINGS.contains(&name) {
+            return Err(
+                format!("there is no argument `{name}`; the head of this example lists those that there are").into()
+            );
+        }
+        if arguments.next().is_none_or(|value| value.is_empty() || value.starts_with("--")) {
+            return Err(format!("{name} has no value").into());
+        }
+    }
+    Ok(())
+}
+
+impl Sample {
+    /// As the program's arguments say; the secrets from the environment or from files.
+    ///
+    /// # Errors
+    /// If the arguments contradict each other, half of what DingTalk needs is set, or a secret cannot be read.
+    pub fn from_arguments() -> Result<Self, Anything> {
+        let names = Names::from_arguments()?;
+        let vendor = argument("--vendor").unwrap_or_else(|| VENDOR.to_owned());
+        let urls = |name: &str, default: &str| list(&argument(name).unwrap_or_else(|| default.to_owned()));
+        Ok(Self {
+            names,
+            discovery_url: argument("--discovery-url").unwrap_or_else(|| DISCOVERY_URL.to_owned()),
+            audience: argument("--audience").map(|audience| list(&audience)),
+            sign_in_urls: urls("--sign-in-urls", SIGN_IN_URL),
+            return_urls: urls("--return-urls", RETURN_URL),
+            client: client(&vendor)?,
+            vendor,
+            machine: machine()?,
+            api_key: secret::given(secret::API_KEY)?,
+            replaces_secrets: is_given("--replace-secrets"),
+        })
+    }
+}
+
+fn is_given(switch: &str) -> bool {
+    std::env::args().any(|argument| argument == switch)
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn client(vendor: &str) -> Result<Option<Client>, Anything> {
+    let (secret, is_public) = (secret::given(secret::CLIENT_SECRET)?, is_given("--public-client"));
+    match argument("--client-id") {
+        Some(_) if is_public && secret.is_some() => {
+            Err("--public-client says that the client has no secret, and one is given".into())
+        }
+        Some(id) => Ok(Some(Client { id, secret, is_public })),
+        None if is_public || secret.is_some() => Err(format!(
+            "--client-id is missing: which client is it, of which {} is given?",
+            if is_public { "--public-client" } else { "a secret" }
+        )
+        .into()),
+        None if OWN_VENDORS.contains(&vendor) => Ok(None),
+        None => Err(format!("--client-id is missing: a client of {vendor} is registered there, not here").into()),
+    }
+}
+
+/// All of it or nothing: half of it is a mistake.
+fn machine() -> Result<Option<Machine>, Anything> {
+    let values = DINGTALK.map(secret::from_environment);
+    let missing: Vec<_> =
+        DINGTALK.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
+    match values {
+        [Some(key), Some(secret), Some(corporation)] => {
+            let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+            if !corporation.bytes().all(fits) {
+                return Err("DINGTALK_CORP_ID is none: letters, digits, `-` and `_`".into());
+            }
+            Ok(Some(Machine::at_dingtalk(&key, secret.into(), &corporation)))
+        }
+        [None, None, None] => Ok(None),
+        _ => Err(format!(
+            "{} is not set; all three of {} are needed, or none",
+            missing.join(" and "),
+            DINGTALK.join(", ")
+        )
+        .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(arguments: &[&str]) -> Result<(), String> {
+        check(arguments.iter().map(|&argument| argument.to_owned())).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_argument_is_known_and_has_its_value() {
+        assert_eq!(checked(&["--workload", "a", "--apply", "--audience", "1,2", "--replace-secrets"]), Ok(()));
+        assert_eq!(checked(&["--api-key-file", "-"]), Ok(()));
+        for (arguments, why) in [
+            (&["--workloda"][..], "there is no argument `--workloda`"),
+            (&["name"], "there is no argument `name`"),
+            (&["--workload"], "--workload has no value"),
+            (&["--workload", ""], "--workload has no value"),
+            (&["--workload", "--apply"], "--workload has no value"),
+        ] {
+            assert!(checked(arguments).unwrap_err().contains(why), "{arguments:?}");
+        }
+    }
+}
