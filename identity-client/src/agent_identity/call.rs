@@ -153,8 +153,7 @@ impl Caller {
         operation: &str,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let transport = &self.0.transport;
-        tokio::time::timeout(transport.deadline(), call).await.map_err(|_| transport.overdue(operation))?
+        self.0.transport.within(operation, self.now(), call).await
     }
 
     /// Sends a call signed with the caller's own keys. A temporary key that is refused is renewed once: what was refused so was

@@ -1,12 +1,6 @@
 //! One authenticated call of the identity API.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -135,7 +129,7 @@ impl Caller {
     }
 
     pub(crate) async fn send(&self, call: Call<'_>) -> Result<Reply, Error> {
-        let (answer, token, _) = self.answer(&call).await?;
+        let (answer, token) = self.answer(&call).await?;
         if answer.is_success() {
             return Ok(Reply { operation: call.operation, answer });
         }
@@ -145,8 +139,8 @@ impl Caller {
     /// Deletes. That it is gone after a try whose outcome is unknown is a success: it is what was asked for.
     pub(crate) async fn delete(&self, operation: &'static str, url: Url) -> Result<(), Error> {
         let call = Call::new(operation, Method::DELETE, url);
-        let (answer, token, tries) = self.answer(&call).await?;
-        if answer.is_success() || (answer.status == 404 && tries > 1) {
+        let (answer, token) = self.answer(&call).await?;
+        if answer.is_success() || (answer.status == 404 && answer.tries > 1) {
             return Ok(());
         }
         Err(self.refused(&call, &answer, &token))
@@ -154,26 +148,21 @@ impl Caller {
 
     /// Renews the token once if it is refused. What was refused with 401 was not carried out, so anything can be repeated. One
     /// deadline holds for all of it, the token requests included.
-    async fn answer(&self, call: &Call<'_>) -> Result<(Answer, Arc<IamToken>, u32), Error> {
+    async fn answer(&self, call: &Call<'_>) -> Result<(Answer, Arc<IamToken>), Error> {
         let begun = self.now();
         let token = self.0.iam.token().await?;
-        let (answer, tries) = self.attempt(call, &token, begun).await?;
+        let answer = self.attempt(call, &token, begun).await?;
         if answer.status != 401 {
-            return Ok((answer, token, tries));
+            return Ok((answer, token));
         }
         self.0.iam.forget(&token);
-        let transport = &self.0.transport;
-        let left = transport.deadline().saturating_sub(self.now().since(&begun));
-        let token = tokio::time::timeout(left, self.0.iam.token()).await;
-        let token = token.map_err(|_| transport.overdue(call.operation))??;
-        let (answer, tries) = self.attempt(call, &token, begun).await?;
-        Ok((answer, token, tries))
+        let token = self.0.transport.within(call.operation, begun, self.0.iam.token()).await?;
+        let answer = self.attempt(call, &token, begun).await?;
+        Ok((answer, token))
     }
 
-    async fn attempt(&self, call: &Call<'_>, token: &IamToken, begun: Moment) -> Result<(Answer, u32), Error> {
-        let tries = AtomicU32::new(0);
+    async fn attempt(&self, call: &Call<'_>, token: &IamToken, begun: Moment) -> Result<Answer, Error> {
         let prepare = || {
-            tries.fetch_add(1, Ordering::Relaxed);
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, token.header());
             headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -182,8 +171,7 @@ impl Caller {
             }
             Ok(Outgoing { method: call.method.clone(), url: call.url.clone(), headers, body: call.body.clone() })
         };
-        let answer = self.0.transport.send(call.operation, call.repeat, begun, prepare).await?;
-        Ok((answer, tries.into_inner()))
+        self.0.transport.send(call.operation, call.repeat, begun, prepare).await
     }
 
     fn refused(&self, call: &Call<'_>, answer: &Answer, token: &IamToken) -> Error {

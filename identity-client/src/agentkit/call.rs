@@ -1,13 +1,6 @@
 //! One signed call of the identity API.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::SystemTime,
-};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -206,13 +199,11 @@ impl Caller {
     pub(crate) async fn answer(&self, call: Call<'_>) -> Result<Result<Answer, Refused>, Error> {
         let begun = self.now();
         let mut keys = self.keys().await?;
-        let (mut answer, mut tries) = self.attempt(&call, &keys, begun).await?;
+        let mut answer = self.attempt(&call, &keys, begun).await?;
         let mut refusal = call.refusal(&answer, &keys);
         if refusal.as_ref().is_some_and(Refusal::is_of_stale_key) && self.forget(&keys).await {
-            let left = self.0.transport.deadline().saturating_sub(self.now().since(&begun));
-            let renewed = tokio::time::timeout(left, self.keys()).await;
-            keys = renewed.map_err(|_| self.0.transport.overdue(call.operation))??;
-            (answer, tries) = self.attempt(&call, &keys, begun).await?;
+            keys = self.0.transport.within(call.operation, begun, self.keys()).await?;
+            answer = self.attempt(&call, &keys, begun).await?;
             refusal = call.refusal(&answer, &keys);
         }
         Ok(match refusal {
@@ -220,7 +211,7 @@ impl Caller {
             Some(refusal) => {
                 let hint = refusal.hint(call.not_found, &keys.source.to_string());
                 let error = refusal.error(call.operation).with_hint(hint);
-                Err(Refused { refusal, error, tries })
+                Err(Refused { refusal, error, tries: answer.tries })
             }
         })
     }
@@ -239,16 +230,11 @@ impl Caller {
         true
     }
 
-    async fn attempt(&self, call: &Call<'_>, keys: &Keys, begun: Moment) -> Result<(Answer, u32), Error> {
+    async fn attempt(&self, call: &Call<'_>, keys: &Keys, begun: Moment) -> Result<Answer, Error> {
         let action = Action { service: IDENTITY, region: &self.0.region, name: call.action };
         let json = HeaderValue::from_static("application/json");
-        let tries = AtomicU32::new(0);
-        let prepare = || {
-            tries.fetch_add(1, Ordering::Relaxed);
-            outgoing(&self.0.endpoint, action, json.clone(), &call.body, keys.signing(), self.now().wall)
-        };
-        let answer = self.0.transport.send(call.operation, call.repeat, begun, prepare).await?;
-        Ok((answer, tries.into_inner()))
+        let prepare = || outgoing(&self.0.endpoint, action, json.clone(), &call.body, keys.signing(), self.now().wall);
+        self.0.transport.send(call.operation, call.repeat, begun, prepare).await
     }
 }
 

@@ -182,10 +182,7 @@ impl Caller {
         let mut answer = self.attempt(&call, bearer.as_ref(), begun).await?;
         if let Some(refused) = bearer.as_ref().filter(|_| answer.status == 401) {
             drop(Error::credential_rejected(refused));
-            let transport = &self.0.transport;
-            let left = transport.deadline().saturating_sub(self.now().since(&begun));
-            let again = tokio::time::timeout(left, self.bearer(&call)).await;
-            bearer = again.map_err(|_| transport.overdue(call.operation))??;
+            bearer = self.0.transport.within(call.operation, begun, self.bearer(&call)).await?;
             answer = self.attempt(&call, bearer.as_ref(), begun).await?;
         }
         if answer.is_success() {
