@@ -78,6 +78,8 @@ mod authorization_url;
 mod basic;
 mod binding;
 mod cache;
+#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity", feature = "idaas"))]
+mod call;
 mod capabilities;
 mod client;
 mod clock;
@@ -102,6 +104,8 @@ mod principal;
 mod prompt_failure;
 mod prompts;
 mod random;
+#[cfg(any(feature = "agentbase", feature = "agent-identity", feature = "idaas"))]
+mod reply;
 mod request;
 mod retry;
 mod retry_budget;

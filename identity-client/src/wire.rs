@@ -11,6 +11,16 @@ pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
 }
 
+/// A body of JSON. Its buffer is not moved while no more than `capacity` bytes are written, so that no copy of a secret stays
+/// behind.
+#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "idaas"))]
+pub(crate) fn body(operation: &str, content: &impl serde::Serialize, capacity: usize) -> Result<bytes::Bytes, Error> {
+    let mut buffer = zeroize::Zeroizing::new(Vec::with_capacity(capacity));
+    serde_json::to_writer(&mut *buffer, content)
+        .map_err(|_| Error::invalid(format!("could not {operation}: the request cannot be written as JSON")))?;
+    Ok(bytes::Bytes::from_owner(buffer))
+}
+
 /// RFC 3339. One that cannot be read counts as missing: it must not cost the whole page.
 #[cfg(any(feature = "agent-identity", feature = "agentbase", feature = "agentkit"))]
 pub(crate) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<std::time::SystemTime>, D::Error> {

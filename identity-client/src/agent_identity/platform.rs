@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 
 use super::{
     AgentIdentity, ResourceSigner,
-    call::{Call, Plane, Reply, no_keys},
+    call::{Call, Plane, no_keys},
     form::Form,
     refusal::{is_of_temporary_key, is_of_workload_token},
     workload::check_user_token,
@@ -21,6 +21,7 @@ use crate::{
     name::{ProviderName, Scope},
     platform::{Description, Issued, Platform},
     principal::User,
+    reply::Reply,
     wire::object,
 };
 

@@ -6,10 +6,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 use url::Url;
 
 use super::{
-    AgentBase, api_key_providers,
-    call::{Call, Reply},
-    delegated_api_key_providers, oauth2_providers,
-    types::check_name,
+    AgentBase, api_key_providers, call::Call, delegated_api_key_providers, oauth2_providers, types::check_name,
 };
 use crate::{
     capabilities::Capabilities,
@@ -20,6 +17,7 @@ use crate::{
     name::{ProviderName, Scope},
     platform::{Description, Issued, Platform},
     principal::User,
+    reply::Reply,
     wire::{check_length, is_false},
 };
 

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     error::Error,
     principal::User,
+    reply::Reply,
     wire::{check_length, check_secret, is_false, or_default},
 };
 
@@ -374,7 +375,7 @@ impl AuthenticationTokens {
         right: Right,
         action: &str,
         token: &SecretString,
-    ) -> Result<super::call::Reply, Error> {
+    ) -> Result<Reply, Error> {
         check_secret(token, "token", MAX_TOKEN)?;
         let token = token.expose_secret();
         let call = self.call(operation, right, action)?.hiding([token]).with_json(&TokenBody { token })?;
