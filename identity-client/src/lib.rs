@@ -98,12 +98,16 @@ mod inject;
 mod lru;
 mod name;
 mod need;
+#[cfg(any(feature = "agentbase", feature = "idaas"))]
+mod pause;
 mod platform;
 mod poll;
 mod principal;
 mod prompt_failure;
 mod prompts;
 mod random;
+#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity", feature = "idaas"))]
+mod refusal;
 #[cfg(any(feature = "agentbase", feature = "agent-identity", feature = "idaas"))]
 mod reply;
 mod request;

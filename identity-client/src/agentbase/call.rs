@@ -10,7 +10,7 @@ use url::Url;
 use super::{
     config::CredentialSource,
     iam::{Iam, IamToken},
-    refusal::Refusal,
+    refusal,
 };
 use crate::{
     call,
@@ -136,10 +136,8 @@ impl Caller {
     }
 
     fn refused(&self, call: &Call<'_>, answer: &Answer, token: &IamToken) -> Error {
-        let hidden = call.hidden([token.expose_secret()]);
-        let refusal =
-            Refusal::read(answer.status, &answer.headers, &answer.body, &hidden).with_retry_after(answer.retry_after());
-        let kind = refusal.kind();
+        let refusal = refusal::read(answer, &call.hidden([token.expose_secret()]));
+        let kind = refusal.kind_of_status();
         let error = refusal.error(kind, call.operation, PLATFORM);
         match kind {
             ErrorKind::InvalidRequest => error.with_hint("correct what AgentBase complains about, then call again"),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{platform::AUTHORIZATION_SERVER, refusal::Refusal, scope::PAM};
+use super::{platform::AUTHORIZATION_SERVER, refusal, scope::PAM};
 use crate::{
     call,
     client::IdentityClient,
@@ -23,6 +23,8 @@ use crate::{
 
 /// The largest request: a JWT, its claims and audiences.
 const REQUEST_CAPACITY: usize = 32 * 1024;
+/// In messages.
+pub(crate) const PLATFORM: &str = "IDaaS";
 
 /// Calls the developer API as one application. Cheap to clone.
 #[derive(Clone)]
@@ -136,7 +138,7 @@ impl Caller {
             answer = self.attempt(&call, bearer.as_ref(), begun).await?;
         }
         if answer.is_success() {
-            return Ok(Reply { operation: call.operation, platform: "IDaaS", answer });
+            return Ok(Reply { operation: call.operation, platform: PLATFORM, answer });
         }
         Err(self.refused(&call, &answer, bearer.as_ref()))
     }
@@ -172,18 +174,17 @@ impl Caller {
     }
 
     fn refused(&self, call: &Call<'_>, answer: &Answer, bearer: Option<&AccessToken>) -> Error {
-        let hidden = call.hidden(bearer.map(AccessToken::expose_secret));
-        let refusal = Refusal::of(answer, &hidden);
+        let refusal = refusal::read(answer, &call.hidden(bearer.map(AccessToken::expose_secret)));
         let missing = refusal.code.as_deref().is_some_and(|code| {
             code.contains("credential_not_found")
                 || code.starts_with("ResourceNotFound")
                 || code.starts_with("EntityNotExist")
         });
-        let kind = match refusal.kind() {
+        let kind = match refusal::kind(&refusal) {
             ErrorKind::InvalidRequest | ErrorKind::PermissionDenied if missing => ErrorKind::NotFound,
             kind => kind,
         };
-        let error = refusal.error(kind, call.operation);
+        let error = refusal.error(kind, call.operation, PLATFORM);
         let client = &self.0.client_id;
         match kind {
             ErrorKind::InvalidRequest => error.with_hint("correct what IDaaS complains about, then call again"),

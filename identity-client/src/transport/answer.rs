@@ -52,7 +52,7 @@ impl Answer {
         matches!(self.status, 408 | 429 | 500 | 502 | 503 | 504) || (!self.is_success() && self.is_throttled())
     }
 
-    #[cfg(all(test, feature = "agent-identity"))]
+    #[cfg(all(test, any(feature = "agentbase", feature = "agent-identity", feature = "idaas")))]
     pub(crate) fn of(status: u16, body: &[u8]) -> Self {
         let received = SystemTime::UNIX_EPOCH;
         Self { status, headers: HeaderMap::new(), body: Zeroizing::new(body.to_vec()), tries: 1, received }
