@@ -115,6 +115,8 @@ mod retry;
 mod retry_budget;
 mod shown;
 mod step_up;
+#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity", feature = "idaas"))]
+mod surroundings;
 mod together;
 mod token_source;
 mod transport;
