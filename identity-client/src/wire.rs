@@ -37,6 +37,23 @@ pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
+/// Whether a secret of an answer is one: blank is none.
+#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity", feature = "idaas"))]
+pub(crate) fn filled(secret: &SecretString) -> bool {
+    !secret.expose_secret().trim().is_empty()
+}
+
+/// Pairs as a JSON object, in the order given.
+#[cfg(any(feature = "agentbase", feature = "agent-identity"))]
+pub(crate) struct Pairs<'a>(pub(crate) &'a [(String, String)]);
+
+#[cfg(any(feature = "agentbase", feature = "agent-identity"))]
+impl serde::Serialize for Pairs<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
 /// A number of seconds, or digits in a string; nothing for zero, less, or anything else. What is out of bounds is very long.
 #[cfg(any(feature = "agentbase", feature = "idaas"))]
 pub(crate) fn seconds(value: &serde_json::Value) -> Option<std::time::Duration> {

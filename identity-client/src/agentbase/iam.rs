@@ -27,7 +27,7 @@ use crate::{
     pause::Pause,
     refusal::Refusal,
     transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
-    wire::{object, seconds},
+    wire::{filled, object, seconds},
 };
 
 /// For a token whose lifetime IAM does not tell, as the vendor's own CLI assumes. The true one is documented nowhere.
@@ -329,7 +329,7 @@ fn read_token(body: &[u8], asked_at: Moment) -> Result<IamToken, Error> {
         return Err(protocol("holds a token that is not of type Bearer"));
     }
     let secret = answer.access_token.or(answer.access_token_v1);
-    let secret = secret.filter(|secret| !secret.expose_secret().trim().is_empty());
+    let secret = secret.filter(filled);
     let secret = secret.ok_or_else(|| protocol("holds no token"))?;
     let text = Zeroizing::new(format!("Bearer {}", secret.expose_secret()));
     let mut header = HeaderValue::try_from(text.as_str())

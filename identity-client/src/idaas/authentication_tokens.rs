@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     principal::User,
     reply::Reply,
-    wire::{check_length, check_secret, is_false, or_default},
+    wire::{check_length, check_secret, filled, is_false, or_default},
 };
 
 /// Far more than any instance has; a list that does not end by then never ends.
@@ -396,7 +396,7 @@ impl AuthenticationTokens {
 }
 
 fn with_jwt(token: AuthenticationToken) -> Result<AuthenticationToken, Error> {
-    if token.jwt().is_some_and(|jwt| !jwt.expose_secret().trim().is_empty()) {
+    if token.jwt().is_some_and(filled) {
         return Ok(token);
     }
     Err(Error::protocol("IDaaS answered without the JWT"))

@@ -35,7 +35,7 @@ use crate::{
     principal::User,
     refusal::Refusal,
     transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
-    wire::{object, seconds},
+    wire::{filled, object, seconds},
 };
 
 const OPERATION: &str = "get an IDaaS token";
@@ -341,8 +341,7 @@ pub(crate) fn issued(
     if kind.meaning.is_some_and(|kind| !kind.is_empty() && kind != ACCESS_TOKEN) {
         return Err(protocol("holds a token of another kind than the access token that was asked for"));
     }
-    let token =
-        token.filter(|token| !token.expose_secret().trim().is_empty()).ok_or_else(|| protocol("holds no token"))?;
+    let token = token.filter(filled).ok_or_else(|| protocol("holds no token"))?;
     if !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(protocol("holds a token that cannot stand in a header"));
     }
