@@ -1,13 +1,6 @@
 //! One call of Agent Identity, or of RAM beside it: who signs, what is repeated, what an error may say.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::Method;
@@ -113,19 +106,20 @@ impl Caller {
     /// Sends a call signed with the caller's own keys. A temporary key that is refused is renewed once: what was refused so was
     /// not carried out.
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Reply, Error> {
-        self.within(call.operation, Box::pin(self.by_caller(call, &AtomicU32::new(0)))).await
+        self.within(call.operation, Box::pin(self.by_caller(call, &mut 0))).await
     }
 
     /// Deletes. That it is gone after a try whose outcome is unknown is a success: it is what was asked for.
     pub(crate) async fn delete(&self, call: &Call<'_>) -> Result<(), Error> {
-        let tries = AtomicU32::new(0);
-        match self.within(call.operation, Box::pin(self.by_caller(call, &tries))).await {
-            Err(error) if error.kind() == crate::ErrorKind::NotFound && tries.into_inner() > 1 => Ok(()),
+        let mut tries = 0;
+        match self.within(call.operation, Box::pin(self.by_caller(call, &mut tries))).await {
+            Err(error) if error.kind() == crate::ErrorKind::NotFound && tries > 1 => Ok(()),
             sent => sent.map(drop),
         }
     }
 
-    async fn by_caller(&self, call: &Call<'_>, tries: &AtomicU32) -> Result<Reply, Error> {
+    /// `tries` becomes how many it took with the last key: what was refused for its key was not carried out.
+    async fn by_caller(&self, call: &Call<'_>, tries: &mut u32) -> Result<Reply, Error> {
         let begun = self.now();
         let keys = self.0.keys.as_ref().ok_or_else(no_keys)?;
         let source = keys.source().to_string();
@@ -147,7 +141,7 @@ impl Caller {
         signer: &str,
         begun: Moment,
     ) -> Result<Reply, Error> {
-        self.counted(call, key, signer, begun, &AtomicU32::new(0)).await
+        self.counted(call, key, signer, begun, &mut 0).await
     }
 
     async fn counted(
@@ -156,7 +150,7 @@ impl Caller {
         key: &AccessKey,
         signer: &str,
         begun: Moment,
-        tries: &AtomicU32,
+        tries: &mut u32,
     ) -> Result<Reply, Error> {
         let Shared { data, control, ram, transport, .. } = &*self.0;
         let (endpoint, version) = match call.request.plane {
@@ -174,7 +168,6 @@ impl Caller {
             }
         };
         let prepare = || {
-            tries.fetch_add(1, Ordering::Relaxed);
             let mut url = endpoint.url().clone();
             if !call.request.query.is_empty() {
                 url.query_pairs_mut().extend_pairs(&call.request.query);
@@ -186,6 +179,7 @@ impl Caller {
             Ok(outgoing)
         };
         let answer = transport.send(call.operation, call.repeat, begun, prepare).await?;
+        *tries = answer.tries;
         let token = key.security_token.as_ref().map(ExposeSecret::expose_secret);
         let hidden: Vec<&str> = [key.secret.expose_secret()].into_iter().chain(token).collect();
         read(call, answer, &hidden, signer)
