@@ -315,6 +315,25 @@ pub enum Polled<T> {
     },
 }
 
+/// That a platform says of a consent that it failed, and nothing more.
+#[cfg(any(feature = "agentbase", feature = "agent-identity"))]
+pub(crate) fn denied(provider: &ProviderName) -> Error {
+    Error::new(ErrorKind::AuthorizationDenied, format!("the consent for provider `{provider}` failed: the user or the outside provider said no"))
+        .with_hint("ask the user, then call again for a new authorization URL; if the user did agree, check the provider's client at the outside provider")
+}
+
+/// That a consent can only be asked about with the token that its user showed, which a resumed one has no more.
+#[cfg(any(feature = "agentkit", feature = "agent-identity"))]
+pub(crate) fn token_gone(provider: &ProviderName) -> Error {
+    Error::new(
+        ErrorKind::AuthorizationExpired,
+        format!("the consent for provider `{provider}` was begun with the user's own token, which is kept nowhere"),
+    )
+    .with_hint(
+        "call again with the signed-in user (`User::with_token`): if they have agreed meanwhile, the token is there",
+    )
+}
+
 /// That a user did not agree in the time given, in the client's own words.
 pub(crate) fn not_in_time(pending: &PendingAuthorization, timeout: Duration) -> Error {
     let given =

@@ -83,6 +83,20 @@ impl fmt::Debug for ConsentOptions {
     }
 }
 
+#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "idaas"))]
+impl ConsentOptions {
+    /// For a platform that takes custom parameters as an object, where each name stands once.
+    pub(crate) fn check_custom_parameters(&self) -> Result<(), Error> {
+        let parameters = &self.custom_parameters;
+        for (index, (name, _)) in parameters.iter().enumerate() {
+            if name.is_empty() || parameters[..index].iter().any(|(earlier, _)| earlier == name) {
+                return Err(Error::invalid("a custom parameter has no name, or one that another has too"));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl CredentialRequest {
     /// Which kind of credential.
     #[must_use]

@@ -184,6 +184,17 @@ impl Error {
         self.change(|inner| inner.request_id = id)
     }
 
+    /// With the facts of the answer that another error was made of.
+    #[cfg(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity", feature = "idaas"))]
+    pub(crate) fn with_answer_of(self, other: &Self) -> Self {
+        let other = &other.0;
+        self.change(|inner| {
+            inner.status = other.status;
+            inner.code.clone_from(&other.code);
+            inner.request_id.clone_from(&other.request_id);
+        })
+    }
+
     pub(crate) fn with_retry_after(self, after: Option<Duration>) -> Self {
         self.change(|inner| inner.retry_after = after)
     }

@@ -78,6 +78,8 @@ mod authorization_url;
 mod basic;
 mod binding;
 mod cache;
+#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity", feature = "idaas"))]
+mod call;
 mod capabilities;
 mod client;
 mod clock;
@@ -96,17 +98,25 @@ mod inject;
 mod lru;
 mod name;
 mod need;
+#[cfg(any(feature = "agentbase", feature = "idaas"))]
+mod pause;
 mod platform;
 mod poll;
 mod principal;
 mod prompt_failure;
 mod prompts;
 mod random;
+#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity", feature = "idaas"))]
+mod refusal;
+#[cfg(any(feature = "agentbase", feature = "agent-identity", feature = "idaas"))]
+mod reply;
 mod request;
 mod retry;
 mod retry_budget;
 mod shown;
 mod step_up;
+#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity", feature = "idaas"))]
+mod surroundings;
 mod together;
 mod token_source;
 mod transport;

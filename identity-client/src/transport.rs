@@ -81,13 +81,22 @@ impl Transport {
         Ok(Self { http, retry: options.retry, budget: Arc::default(), clock })
     }
 
-    /// How long a call may take, whatever it is made of.
-    pub(crate) fn deadline(&self) -> Duration {
-        self.retry.deadline
+    /// Waits for a part of a call, no longer than the whole call may take, which began then.
+    #[cfg(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity", feature = "idaas"))]
+    pub(crate) async fn within<T>(
+        &self,
+        operation: &str,
+        begun: Moment,
+        part: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::time::timeout(self.left(begun), part).await.map_err(|_| self.overdue(operation))?
     }
 
-    /// That a call has taken longer than [`deadline`](Self::deadline).
-    pub(crate) fn overdue(&self, operation: &str) -> Error {
+    fn left(&self, begun: Moment) -> Duration {
+        self.retry.deadline.saturating_sub(self.clock.now().since(&begun))
+    }
+
+    fn overdue(&self, operation: &str) -> Error {
         Error::new(
             ErrorKind::Timeout,
             format!("{operation}: no answer within {:?}, all tries together", self.retry.deadline),
@@ -118,7 +127,7 @@ impl Transport {
         prepare: impl Fn() -> Result<Outgoing, Error>,
         settled: fn(&Answer) -> bool,
     ) -> Result<Answer, Error> {
-        let left = self.retry.deadline.saturating_sub(self.clock.now().since(&begun));
+        let left = self.left(begun);
         let count = AtomicU32::new(0);
         let attempt = || {
             let outgoing = prepare();
@@ -126,7 +135,7 @@ impl Transport {
             let attempt = count.fetch_add(1, Ordering::Relaxed) + 1;
             let span = tracing::debug_span!("identity_client.http", operation, attempt, status = tracing::field::Empty);
             async move {
-                let answer = self.attempt(outgoing.map_err(Tried::refused)?).await?;
+                let answer = self.attempt(outgoing.map_err(Tried::refused)?, attempt).await?;
                 tracing::Span::current().record("status", answer.status);
                 if answer.may_pass() && !settled(&answer) { Err(Tried::Answered(answer)) } else { Ok(answer) }
             }
@@ -158,7 +167,7 @@ impl Transport {
         }
     }
 
-    async fn attempt(&self, outgoing: Outgoing) -> Result<Answer, Tried> {
+    async fn attempt(&self, outgoing: Outgoing, tries: u32) -> Result<Answer, Tried> {
         let host = outgoing.url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
         let mut request = reqwest::Request::new(outgoing.method, outgoing.url);
         *request.headers_mut() = outgoing.headers;
@@ -180,7 +189,7 @@ impl Transport {
         if is_cut_short(status, &headers, body.len()) {
             return Err(Tried::cut_short(&host));
         }
-        Ok(Answer { status, headers, body, received: self.clock.now().wall })
+        Ok(Answer { status, headers, body, tries, received: self.clock.now().wall })
     }
 }
 

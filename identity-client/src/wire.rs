@@ -11,6 +11,16 @@ pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
 }
 
+/// A body of JSON. Its buffer is not moved while no more than `capacity` bytes are written, so that no copy of a secret stays
+/// behind.
+#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "idaas"))]
+pub(crate) fn body(operation: &str, content: &impl serde::Serialize, capacity: usize) -> Result<bytes::Bytes, Error> {
+    let mut buffer = zeroize::Zeroizing::new(Vec::with_capacity(capacity));
+    serde_json::to_writer(&mut *buffer, content)
+        .map_err(|_| Error::invalid(format!("could not {operation}: the request cannot be written as JSON")))?;
+    Ok(bytes::Bytes::from_owner(buffer))
+}
+
 /// RFC 3339. One that cannot be read counts as missing: it must not cost the whole page.
 #[cfg(any(feature = "agent-identity", feature = "agentbase", feature = "agentkit"))]
 pub(crate) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<std::time::SystemTime>, D::Error> {
@@ -25,6 +35,23 @@ pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Whether a secret of an answer is one: blank is none.
+#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "agent-identity", feature = "idaas"))]
+pub(crate) fn filled(secret: &SecretString) -> bool {
+    !secret.expose_secret().trim().is_empty()
+}
+
+/// Pairs as a JSON object, in the order given.
+#[cfg(any(feature = "agentbase", feature = "agent-identity"))]
+pub(crate) struct Pairs<'a>(pub(crate) &'a [(String, String)]);
+
+#[cfg(any(feature = "agentbase", feature = "agent-identity"))]
+impl serde::Serialize for Pairs<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
 }
 
 /// A number of seconds, or digits in a string; nothing for zero, less, or anything else. What is out of bounds is very long.

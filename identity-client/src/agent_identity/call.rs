@@ -1,18 +1,10 @@
 //! One call of Agent Identity, or of RAM and IMS beside it: who signs, what is repeated, what an error may say.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::Method;
 use secrecy::ExposeSecret;
-use serde::de::DeserializeOwned;
 
 use super::{
     form::Form,
@@ -21,10 +13,11 @@ use super::{
 };
 use crate::{
     acs3::{self, AccessKey, Operation},
+    call,
     clock::{Clock, Moment},
     error::{BuildError, Error},
-    transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
-    wire::object,
+    reply::Reply,
+    transport::{Answer, Endpoint, Outgoing, Transport},
 };
 
 pub(crate) const DATA_VERSION: &str = "2025-11-27";
@@ -56,76 +49,30 @@ struct Shared {
 }
 
 /// A call, before it is signed.
-pub(crate) struct Call<'a> {
+pub(crate) type Call<'a> = call::Call<'a, Request<'a>>;
+
+pub(crate) struct Request<'a> {
     plane: Plane,
-    /// An infinitive, for messages.
-    operation: &'static str,
     action: Cow<'a, str>,
     body: Bytes,
     query: Vec<(String, String)>,
-    repeat: Repeat,
-    hidden: Vec<Cow<'a, str>>,
-    not_found: &'static str,
 }
 
 impl<'a> Call<'a> {
-    /// Reads, replacements and deletions can be repeated; see [`once`](Self::once).
+    /// `operation` is an infinitive, for messages.
     pub(crate) fn new(plane: Plane, operation: &'static str, action: impl Into<Cow<'a, str>>, form: Form) -> Self {
         let (body, query) = match plane {
             Plane::Data | Plane::Control => (form.encode(), Vec::new()),
             // Where the vendor's clients put them. None of these is a secret.
             Plane::Ram | Plane::Ims => (Bytes::new(), form.into_pairs()),
         };
-        Self {
-            plane,
-            operation,
-            action: action.into(),
-            body,
-            query,
-            repeat: Repeat::Safely,
-            hidden: Vec::new(),
-            not_found: "check the name and the region",
-        }
-    }
-
-    /// Is tried again only if nothing can have been sent.
-    pub(crate) fn once(mut self) -> Self {
-        self.repeat = Repeat::OnlyIfUnsent;
-        self
-    }
-
-    /// What no error may repeat, besides the keys.
-    pub(crate) fn hiding<T: Into<Cow<'a, str>>>(mut self, hidden: impl IntoIterator<Item = T>) -> Self {
-        self.hidden.extend(hidden.into_iter().map(Into::into));
-        self
-    }
-
-    pub(crate) fn if_not_found(mut self, hint: &'static str) -> Self {
-        self.not_found = hint;
-        self
+        let request = Request { plane, action: action.into(), body, query };
+        Self::of(operation, request, "check the name and the region")
     }
 
     pub(crate) fn with_query(mut self, query: Vec<(String, String)>) -> Self {
-        self.query = query;
+        self.request.query = query;
         self
-    }
-}
-
-/// An answer with a status of success.
-pub(crate) struct Reply {
-    operation: &'static str,
-    answer: Answer,
-}
-
-impl Reply {
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        object(&self.answer.body).ok_or_else(|| {
-            Error::protocol(format!(
-                "could not {}: Agent Identity answered with a body that is not the JSON object that it should be",
-                self.operation
-            ))
-            .with_status(self.answer.status)
-        })
     }
 }
 
@@ -161,26 +108,26 @@ impl Caller {
         operation: &str,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let transport = &self.0.transport;
-        tokio::time::timeout(transport.deadline(), call).await.map_err(|_| transport.overdue(operation))?
+        self.0.transport.within(operation, self.now(), call).await
     }
 
     /// Sends a call signed with the caller's own keys. A temporary key that is refused is renewed once: what was refused so was
     /// not carried out.
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Reply, Error> {
-        self.within(call.operation, Box::pin(self.by_caller(call, &AtomicU32::new(0)))).await
+        self.within(call.operation, Box::pin(self.by_caller(call, &mut 0))).await
     }
 
     /// Deletes. That it is gone after a try whose outcome is unknown is a success: it is what was asked for.
     pub(crate) async fn delete(&self, call: &Call<'_>) -> Result<(), Error> {
-        let tries = AtomicU32::new(0);
-        match self.within(call.operation, Box::pin(self.by_caller(call, &tries))).await {
-            Err(error) if error.kind() == crate::ErrorKind::NotFound && tries.into_inner() > 1 => Ok(()),
+        let mut tries = 0;
+        match self.within(call.operation, Box::pin(self.by_caller(call, &mut tries))).await {
+            Err(error) if error.kind() == crate::ErrorKind::NotFound && tries > 1 => Ok(()),
             sent => sent.map(drop),
         }
     }
 
-    async fn by_caller(&self, call: &Call<'_>, tries: &AtomicU32) -> Result<Reply, Error> {
+    /// `tries` becomes how many it took with the last key: what was refused for its key was not carried out.
+    async fn by_caller(&self, call: &Call<'_>, tries: &mut u32) -> Result<Reply, Error> {
         let begun = self.now();
         let keys = self.0.keys.as_ref().ok_or_else(no_keys)?;
         let source = keys.source().to_string();
@@ -202,7 +149,7 @@ impl Caller {
         signer: &str,
         begun: Moment,
     ) -> Result<Reply, Error> {
-        self.counted(call, key, signer, begun, &AtomicU32::new(0)).await
+        self.counted(call, key, signer, begun, &mut 0).await
     }
 
     async fn counted(
@@ -211,28 +158,28 @@ impl Caller {
         key: &AccessKey,
         signer: &str,
         begun: Moment,
-        tries: &AtomicU32,
+        tries: &mut u32,
     ) -> Result<Reply, Error> {
         let Shared { data, control, ram, ims, transport, .. } = &*self.0;
-        let (endpoint, version) = match call.plane {
+        let (endpoint, version) = match call.request.plane {
             Plane::Data => (data, DATA_VERSION),
             Plane::Control => (control, CONTROL_VERSION),
             Plane::Ram => (beside(data, ram, "RAM")?, RAM_VERSION),
             Plane::Ims => (beside(data, ims, "IMS")?, IMS_VERSION),
         };
         let prepare = || {
-            tries.fetch_add(1, Ordering::Relaxed);
             let mut url = endpoint.url().clone();
-            if !call.query.is_empty() {
-                url.query_pairs_mut().extend_pairs(&call.query);
+            if !call.request.query.is_empty() {
+                url.query_pairs_mut().extend_pairs(&call.request.query);
             }
-            let body = Some(call.body.clone());
+            let body = Some(call.request.body.clone());
             let mut outgoing = Outgoing { method: Method::POST, url, headers: form_headers(), body };
-            let operation = Operation { action: &call.action, version };
+            let operation = Operation { action: &call.request.action, version };
             acs3::sign(&mut outgoing, key, operation, self.now().wall)?;
             Ok(outgoing)
         };
         let answer = transport.send(call.operation, call.repeat, begun, prepare).await?;
+        *tries = answer.tries;
         let token = key.security_token.as_ref().map(ExposeSecret::expose_secret);
         let hidden: Vec<&str> = [key.secret.expose_secret()].into_iter().chain(token).collect();
         read(call, answer, &hidden, signer)
@@ -243,7 +190,7 @@ impl Caller {
         let prepare = || {
             let mut url = self.0.data.url().clone();
             url.query_pairs_mut()
-                .append_pair("Action", &call.action)
+                .append_pair("Action", &call.request.action)
                 .append_pair("Format", "json")
                 .append_pair("Version", DATA_VERSION)
                 .append_pair("Timestamp", &acs3::date(self.now().wall))
@@ -253,9 +200,9 @@ impl Caller {
             let value = |text: &str| {
                 http::HeaderValue::try_from(text).map_err(|_| Error::invalid("the action cannot stand in a header"))
             };
-            headers.insert("x-acs-action", value(&call.action)?);
+            headers.insert("x-acs-action", value(&call.request.action)?);
             headers.insert("x-acs-version", value(DATA_VERSION)?);
-            Ok(Outgoing { method: Method::POST, url, headers, body: Some(call.body.clone()) })
+            Ok(Outgoing { method: Method::POST, url, headers, body: Some(call.request.body.clone()) })
         };
         let answer = self.0.transport.send(call.operation, call.repeat, begun, prepare).await?;
         read(call, answer, &[], "of nobody: this operation needs the workload access token alone")
@@ -276,10 +223,9 @@ fn beside<'a>(data: &Endpoint, other: &'a Endpoint, name: &str) -> Result<&'a En
 
 fn read(call: &Call<'_>, answer: Answer, keys: &[&str], signer: &str) -> Result<Reply, Error> {
     if answer.is_success() {
-        return Ok(Reply { operation: call.operation, answer });
+        return Ok(Reply { operation: call.operation, platform: "Agent Identity", answer });
     }
-    let hidden: Vec<&str> = call.hidden.iter().map(AsRef::as_ref).chain(keys.iter().copied()).collect();
-    Err(Refusal::read(&answer, &hidden).error(call.operation, signer, call.not_found))
+    Err(Refusal::read(&answer, &call.hidden(keys.iter().copied())).error(call.operation, signer, call.not_found))
 }
 
 pub(crate) fn no_keys() -> Error {

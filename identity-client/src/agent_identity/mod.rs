@@ -96,11 +96,11 @@ use self::{
     workload::Workload,
 };
 use crate::{
-    clock::{Clock, SystemClock},
     env::Environment,
     error::{BuildError, Error},
     name::{AgentIdentityName, ProviderName},
     retry::RetryPolicy,
+    surroundings::{Surroundings, surroundings, texts},
     transport::{HttpOptions, Transport},
 };
 
@@ -332,28 +332,11 @@ impl fmt::Debug for Management {
 }
 
 /// Builds an [`AgentIdentity`] or a [`Management`].
+#[derive(Default)]
 #[must_use]
 pub struct AgentIdentityBuilder {
     given: Given,
-    environment: Option<Environment>,
-    http: HttpOptions,
-    clock: Arc<dyn Clock>,
-}
-
-impl Default for AgentIdentityBuilder {
-    fn default() -> Self {
-        Self { given: Given::default(), environment: None, http: HttpOptions::default(), clock: Arc::new(SystemClock) }
-    }
-}
-
-macro_rules! texts {
-    ($($(#[$doc:meta])* $setter:ident = $field:ident;)*) => {$(
-        $(#[$doc])*
-        pub fn $setter(mut self, value: impl Into<String>) -> Self {
-            self.given.$field = Some(value.into());
-            self
-        }
-    )*};
+    surroundings: Surroundings,
 }
 
 impl AgentIdentityBuilder {
@@ -409,22 +392,13 @@ impl AgentIdentityBuilder {
         self
     }
 
-    /// How the platform is reached.
-    pub fn with_http(mut self, options: HttpOptions) -> Self {
-        self.http = options;
-        self
-    }
-
-    /// Takes what is not given in code from variables, then from files. Without this, nothing is taken from anywhere.
-    pub fn with_environment(mut self, environment: &Environment) -> Self {
-        self.environment = Some(environment.clone());
-        self
-    }
-
-    /// Tells the time for signatures and for the lifetime of tokens and keys. Default: [`SystemClock`].
-    pub fn with_clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
+    surroundings! {
+        /// How the platform is reached.
+        with_http;
+        /// Takes what is not given in code from variables, then from files. Without this, nothing is taken from anywhere.
+        with_environment;
+        /// Tells the time for signatures and for the lifetime of tokens and keys. Default: [`SystemClock`](crate::SystemClock).
+        with_clock;
     }
 
     /// Builds an [`AgentIdentity`]. Nothing is sent.
@@ -433,8 +407,8 @@ impl AgentIdentityBuilder {
     /// [`BuildError::is_missing`] if neither an AccessKey nor a workload access token is configured; else what is there and
     /// cannot be used, or that the workload identity is missing.
     pub fn build(self) -> Result<AgentIdentity, BuildError> {
-        let clock = Arc::clone(&self.clock);
-        let is_named = self.environment.as_ref().is_some_and(is_configured);
+        let clock = Arc::clone(&self.surroundings.clock);
+        let is_named = self.surroundings.environment.as_ref().is_some_and(is_configured);
         let (management, settings) = self.resolve()?;
         // The metadata service is where keys are looked for if nobody says anything.
         let is_guess = matches!(&settings.keys, Some((Origin::Metadata { role: None, .. }, CredentialSource::EcsRole)));
@@ -481,21 +455,22 @@ impl AgentIdentityBuilder {
     }
 
     fn resolve(self) -> Result<(Management, Settings), BuildError> {
-        let settings = Settings::resolve(self.given, self.environment.as_ref())?;
-        let transport = Transport::new(&self.http, Arc::clone(&self.clock))?;
+        let settings = Settings::resolve(self.given, self.surroundings.environment.as_ref())?;
+        let transport = self.surroundings.transport(&HttpOptions::new())?;
+        let Surroundings { environment, clock, .. } = self.surroundings;
         // The metadata service is on this machine's own network: near, and never behind a proxy.
         let near = HttpOptions::new()
             .with_connect_timeout(Duration::from_secs(1))
             .with_attempt_timeout(Duration::from_secs(2))
             .with_retry(RetryPolicy::new().with_max_attempts(2).with_deadline(Duration::from_secs(5)));
-        let local = Transport::new(&near, Arc::clone(&self.clock))?;
-        let environment = self.environment.unwrap_or_else(|| Environment::of::<String, String>([]));
+        let local = Transport::new(&near, Arc::clone(&clock))?;
+        let environment = environment.unwrap_or_else(|| Environment::of::<String, String>([]));
         let keys = settings.keys.clone().map(|found| {
             let transports = (transport.clone(), local);
-            Keys::new(found, settings.services.clone(), environment, transports, Arc::clone(&self.clock))
+            Keys::new(found, settings.services.clone(), environment, transports, Arc::clone(&clock))
         });
         let endpoints = [&settings.data, &settings.control, &settings.ram, &settings.ims].map(Clone::clone);
-        let caller = Caller::new(endpoints, transport, keys, self.clock);
+        let caller = Caller::new(endpoints, transport, keys, clock);
         Ok((Management { caller }, settings))
     }
 }
@@ -505,7 +480,7 @@ impl fmt::Debug for AgentIdentityBuilder {
         f.debug_struct("AgentIdentityBuilder")
             .field("region", &self.given.region)
             .field("workload_identity", &self.given.workload_identity)
-            .field("environment", &self.environment)
+            .field("environment", &self.surroundings.environment)
             .finish_non_exhaustive()
     }
 }

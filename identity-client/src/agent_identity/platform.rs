@@ -3,25 +3,26 @@
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
+use serde::{Deserialize, Serialize};
 
 use super::{
     AgentIdentity, ResourceSigner,
-    call::{Call, Plane, Reply, no_keys},
+    call::{Call, Plane, no_keys},
     form::Form,
     refusal::{is_of_temporary_key, is_of_workload_token},
     workload::check_user_token,
 };
 use crate::{
     capabilities::Capabilities,
-    consent::{Acquired, PendingAuthorization, PendingParts, Polled, not_in_time},
+    consent::{Acquired, PendingAuthorization, PendingParts, Polled, denied, not_in_time, token_gone},
     credential::CredentialKind,
     credential_request::{CredentialRequest, Flow},
     error::{Error, ErrorKind},
     name::{ProviderName, Scope},
     platform::{Description, Issued, Platform},
     principal::User,
-    wire::object,
+    reply::Reply,
+    wire::{Pairs, filled, object},
 };
 
 const NAME: &str = "agent-identity";
@@ -54,7 +55,7 @@ impl Grant<'_> {
             form = form.json("Scopes", &self.scopes)?;
         }
         if !self.custom_parameters.is_empty() {
-            form = form.json("CustomParameters", &Parameters(self.custom_parameters))?;
+            form = form.json("CustomParameters", &Pairs(self.custom_parameters))?;
         }
         if self.flow == Flow::UserFederation {
             form = form
@@ -68,19 +69,6 @@ impl Grant<'_> {
     fn hidden(&self) -> impl Iterator<Item = &str> {
         let parameters = self.custom_parameters.iter().map(|(_, value)| value.as_str());
         [self.session, self.custom_state].into_iter().flatten().chain(parameters)
-    }
-}
-
-/// Pairs as a JSON object, in the order given.
-struct Parameters<'a>(&'a [(String, String)]);
-
-impl Serialize for Parameters<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
     }
 }
 
@@ -101,7 +89,7 @@ struct TokenAnswer {
 impl TokenAnswer {
     /// The token, if the answer has one. A blank one is none.
     fn issued(&mut self) -> Option<Issued> {
-        let secret = self.access_token.take().filter(|token| !token.expose_secret().trim().is_empty())?;
+        let secret = self.access_token.take().filter(filled)?;
         let life = self.expires_in.as_ref().and_then(serde_json::Value::as_u64).filter(|seconds| *seconds > 0);
         Some(Issued::access_token(secret).with_lifetime(life.map(|life| Duration::from_secs(life).min(LONGEST_LIFE))))
     }
@@ -111,13 +99,7 @@ impl TokenAnswer {
     fn ended(&self, provider: &ProviderName) -> Option<Error> {
         let status = self.session_status.as_deref()?.to_ascii_lowercase();
         match status.as_str() {
-            "failed" | "denied" | "rejected" => Some(
-                Error::new(
-                    ErrorKind::AuthorizationDenied,
-                    format!("the consent for provider `{provider}` failed: the user or the outside provider said no"),
-                )
-                .with_hint("ask the user, then call again for a new authorization URL; if the user did agree, check the provider's client at the outside provider"),
-            ),
+            "failed" | "denied" | "rejected" => Some(denied(provider)),
             "expired" => Some(gone(provider)),
             _ => None,
         }
@@ -154,16 +136,7 @@ fn session_of(pending: &PendingAuthorization) -> Result<(Session, User), Error> 
     let user = match (session.by, pending.user().token()) {
         (KnownBy::Id, _) => User::asserted(pending.user().id())?,
         (KnownBy::Token, Some(_)) => pending.user().clone(),
-        (KnownBy::Token, None) => {
-            return Err(Error::new(
-                ErrorKind::AuthorizationExpired,
-                format!(
-                    "the consent for provider `{}` was begun with the user's own token, which is kept nowhere",
-                    pending.provider()
-                ),
-            )
-            .with_hint("call again with the signed-in user (`User::with_token`): if they have agreed meanwhile, the token is there"));
-        }
+        (KnownBy::Token, None) => return Err(token_gone(pending.provider())),
     };
     Ok((session, user))
 }
@@ -231,7 +204,7 @@ impl AgentIdentity {
         }
         let ask = Ask { operation: "get the API key", action: "GetResourceAPIKey", provider, user: None, grant: None };
         let answer: Answer = self.with_workload(&ask).await?.json()?;
-        let key = answer.api_key.filter(|key| !key.expose_secret().trim().is_empty());
+        let key = answer.api_key.filter(filled);
         key.map(Issued::api_key)
             .ok_or_else(|| Error::protocol("Alibaba Cloud Agent Identity answered without an API key"))
     }
@@ -347,10 +320,7 @@ impl AgentIdentity {
         };
         let mut answer = self.token(&parts.provider, Some(&user), grant).await.map_err(|error| match error.kind() {
             // The session is gone, for the provider was there when it was begun.
-            ErrorKind::NotFound => gone(&parts.provider)
-                .with_status(error.status().unwrap_or(404))
-                .with_code(error.code().map(str::to_owned))
-                .with_request_id(error.request_id().map(str::to_owned)),
+            ErrorKind::NotFound => gone(&parts.provider).with_answer_of(&error),
             _ => error,
         })?;
         match (answer.issued(), answer.ended(&parts.provider)) {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, ErrorKind},
+    refusal,
     shown::{shown_code, shown_text},
     transport::Answer,
 };
@@ -11,14 +12,10 @@ use crate::{
 /// An error answer, read. Keys come with a capital or without; a body that is not JSON keeps its status.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
-    status: u16,
-    /// Up to the first character that no code has: some go on with a text in parentheses.
-    pub(crate) code: Option<String>,
-    text: Option<String>,
-    request_id: Option<String>,
+    /// The code goes up to the first character that no code has: some go on with a text in parentheses.
+    said: refusal::Refusal,
     /// The permission that is missing, for example `agentidentitydata:GetWorkloadAccessToken`.
     missing: Option<String>,
-    retry_after: Option<std::time::Duration>,
     is_throttled: bool,
 }
 
@@ -36,19 +33,18 @@ impl Refusal {
         let missing = detail["AuthAction"]
             .as_str()
             .filter(|action| action.len() <= 100 && action.bytes().all(|b| b.is_ascii_alphanumeric() || b == b':'));
-        Self {
+        let said = refusal::Refusal {
             status: answer.status,
             code: code.and_then(|code| shown_code(code, hidden)),
             text: field("Message", "message").and_then(|text| shown_text(text, hidden)),
             request_id: field("RequestId", "requestId").and_then(|id| shown_code(id, hidden)),
-            missing: missing.map(str::to_owned),
             retry_after: answer.retry_after(),
-            is_throttled: answer.is_throttled(),
-        }
+        };
+        Self { said, missing: missing.map(str::to_owned), is_throttled: answer.is_throttled() }
     }
 
     pub(crate) fn kind(&self) -> ErrorKind {
-        let code = self.code.as_deref().unwrap_or_default();
+        let code = self.said.code.as_deref().unwrap_or_default();
         if self.is_throttled || code.starts_with("Throttling") {
             return ErrorKind::RateLimited;
         }
@@ -60,36 +56,18 @@ impl Refusal {
             Family::ReturnUrl | Family::Parameter | Family::Discovery => ErrorKind::InvalidRequest,
             Family::Upstream | Family::Unavailable => ErrorKind::Unavailable,
             Family::PlainHttp => ErrorKind::Protocol,
-            Family::Other => match self.status {
-                400 | 422 => ErrorKind::InvalidRequest,
-                401 => ErrorKind::Unauthenticated,
-                403 => ErrorKind::PermissionDenied,
-                404 => ErrorKind::NotFound,
-                409 => ErrorKind::Conflict,
-                429 => ErrorKind::RateLimited,
-                408 | 500..=599 => ErrorKind::Unavailable,
-                _ => ErrorKind::Protocol,
-            },
+            Family::Other => self.said.kind_of_status(),
         }
     }
 
     /// `operation` is what was tried, as in "could not get the API key"; `signer` whose keys signed it.
     pub(crate) fn error(&self, operation: &str, signer: &str, not_found: &str) -> Error {
-        let answered = self
-            .text
-            .as_ref()
-            .map_or_else(String::new, |text| format!(": Alibaba Cloud Agent Identity says \"{text}\""));
         let kind = self.kind();
-        Error::new(kind, format!("could not {operation}{answered}"))
-            .with_status(self.status)
-            .with_code(self.code.clone())
-            .with_request_id(self.request_id.clone())
-            .with_retry_after(self.retry_after)
-            .with_hint(self.hint(kind, signer, not_found))
+        self.said.error(kind, operation, "Alibaba Cloud Agent Identity").with_hint(self.hint(kind, signer, not_found))
     }
 
     fn hint(&self, kind: ErrorKind, signer: &str, not_found: &str) -> String {
-        let fixed = match family(self.code.as_deref().unwrap_or_default()) {
+        let fixed = match family(self.said.code.as_deref().unwrap_or_default()) {
             Family::UserToken => {
                 "the user's token is expired, from another issuer or for another audience; let the user sign in again, and compare the identity provider of the workload identity"
             }
@@ -132,7 +110,7 @@ impl Refusal {
                 (ErrorKind::Conflict, _) => "choose another name, or use what is there",
                 (ErrorKind::RateLimited, _) => "wait before calling again",
                 (ErrorKind::Unavailable, _) => "Alibaba Cloud Agent Identity cannot serve now; try again later",
-                _ if (300..400).contains(&self.status) => {
+                _ if (300..400).contains(&self.said.status) => {
                     "Alibaba Cloud Agent Identity answered with a redirect, which is not followed with credentials; check the endpoint"
                 }
                 _ => "check that the endpoint and the region are the right ones, then report this",

@@ -19,6 +19,7 @@ use crate::{
     error::{Error, ErrorKind},
     name::AgentIdentityName,
     principal::User,
+    wire::filled,
 };
 
 /// No answer says how long a token lives; about five minutes were measured. It is never parsed to find out.
@@ -181,7 +182,7 @@ impl Shared {
             .hiding(hidden)
             .if_not_found("check that a workload identity of this name exists in this region; none is created for you");
         let answer: TokenAnswer = self.caller.send(&call).await?.json()?;
-        let token = answer.workload_access_token.filter(|token| !token.expose_secret().trim().is_empty());
+        let token = answer.workload_access_token.filter(filled);
         let value = token.ok_or_else(|| {
             Error::protocol(format!("could not {TOKEN_OPERATION}: Agent Identity answered without one"))
         })?;

@@ -1,34 +1,29 @@
 //! One authenticated call of the identity API.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::{
     config::CredentialSource,
     iam::{Iam, IamToken},
-    refusal::Refusal,
+    refusal,
 };
 use crate::{
+    call,
     clock::{Clock, Moment},
     error::{Error, ErrorKind},
-    transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
-    wire::object,
+    reply::Reply,
+    transport::{Answer, Endpoint, Outgoing, Transport},
+    wire,
 };
 
-/// The largest request: ten return URLs of a thousand bytes, and some. A buffer of this size is never moved, so no copy of a
-/// secret stays behind.
+/// The largest request: ten return URLs of a thousand bytes, and some.
 const REQUEST_CAPACITY: usize = 16 * 1024;
+const PLATFORM: &str = "AgentBase";
 
 /// Calls the identity API as one service account. Cheap to clone.
 #[derive(Clone)]
@@ -42,69 +37,28 @@ struct Shared {
 }
 
 /// A call, before it is authenticated.
-pub(crate) struct Call<'a> {
-    operation: &'static str,
+pub(crate) type Call<'a> = call::Call<'a, Request>;
+
+pub(crate) struct Request {
     method: Method,
     url: Url,
     body: Option<Bytes>,
-    repeat: Repeat,
-    hidden: Vec<&'a str>,
-    not_found: &'static str,
 }
 
-impl<'a> Call<'a> {
-    /// `operation` is an infinitive, for messages. Reads, replacements and deletions can be repeated; see
-    /// [`once`](Self::once).
+impl Call<'_> {
+    /// `operation` is an infinitive, for messages.
     pub(crate) fn new(operation: &'static str, method: Method, url: Url) -> Self {
         let not_found = "check the name, and that the service account belongs to the organisation that has it";
-        Self { operation, method, url, body: None, repeat: Repeat::Safely, hidden: Vec::new(), not_found }
+        Self::of(operation, Request { method, url, body: None }, not_found)
     }
 
     pub(crate) fn with_json(mut self, body: &impl Serialize) -> Result<Self, Error> {
-        let mut buffer = Zeroizing::new(Vec::with_capacity(REQUEST_CAPACITY));
-        serde_json::to_writer(&mut *buffer, body).map_err(|_| {
-            Error::invalid(format!("could not {}: the request cannot be written as JSON", self.operation))
-        })?;
-        self.body = Some(Bytes::from_owner(buffer));
+        self.request.body = Some(wire::body(self.operation, body, REQUEST_CAPACITY)?);
         Ok(self)
     }
-
-    /// Is tried again only if nothing can have been sent.
-    pub(crate) fn once(mut self) -> Self {
-        self.repeat = Repeat::OnlyIfUnsent;
-        self
-    }
-
-    /// What no error may repeat, besides the bearer.
-    pub(crate) fn hiding(mut self, hidden: impl IntoIterator<Item = &'a str>) -> Self {
-        self.hidden.extend(hidden);
-        self
-    }
-
-    /// What to do about a 404.
-    pub(crate) fn if_not_found(mut self, hint: &'static str) -> Self {
-        self.not_found = hint;
-        self
-    }
-}
-
-/// An answer with a status of success.
-pub(crate) struct Reply {
-    operation: &'static str,
-    answer: Answer,
 }
 
 impl Reply {
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        object(&self.answer.body).ok_or_else(|| {
-            Error::protocol(format!(
-                "could not {}: AgentBase answered with a body that is not the JSON object that it should be",
-                self.operation
-            ))
-            .with_status(self.answer.status)
-        })
-    }
-
     /// What a write answers; the vendor's own tests answer some without a body.
     pub(crate) fn json_if_any<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
         if self.answer.body.iter().all(u8::is_ascii_whitespace) { Ok(None) } else { self.json().map(Some) }
@@ -135,9 +89,9 @@ impl Caller {
     }
 
     pub(crate) async fn send(&self, call: Call<'_>) -> Result<Reply, Error> {
-        let (answer, token, _) = self.answer(&call).await?;
+        let (answer, token) = self.answer(&call).await?;
         if answer.is_success() {
-            return Ok(Reply { operation: call.operation, answer });
+            return Ok(Reply { operation: call.operation, platform: PLATFORM, answer });
         }
         Err(self.refused(&call, &answer, &token))
     }
@@ -145,8 +99,8 @@ impl Caller {
     /// Deletes. That it is gone after a try whose outcome is unknown is a success: it is what was asked for.
     pub(crate) async fn delete(&self, operation: &'static str, url: Url) -> Result<(), Error> {
         let call = Call::new(operation, Method::DELETE, url);
-        let (answer, token, tries) = self.answer(&call).await?;
-        if answer.is_success() || (answer.status == 404 && tries > 1) {
+        let (answer, token) = self.answer(&call).await?;
+        if answer.is_success() || (answer.status == 404 && answer.tries > 1) {
             return Ok(());
         }
         Err(self.refused(&call, &answer, &token))
@@ -154,44 +108,37 @@ impl Caller {
 
     /// Renews the token once if it is refused. What was refused with 401 was not carried out, so anything can be repeated. One
     /// deadline holds for all of it, the token requests included.
-    async fn answer(&self, call: &Call<'_>) -> Result<(Answer, Arc<IamToken>, u32), Error> {
+    async fn answer(&self, call: &Call<'_>) -> Result<(Answer, Arc<IamToken>), Error> {
         let begun = self.now();
         let token = self.0.iam.token().await?;
-        let (answer, tries) = self.attempt(call, &token, begun).await?;
+        let answer = self.attempt(call, &token, begun).await?;
         if answer.status != 401 {
-            return Ok((answer, token, tries));
+            return Ok((answer, token));
         }
         self.0.iam.forget(&token);
-        let transport = &self.0.transport;
-        let left = transport.deadline().saturating_sub(self.now().since(&begun));
-        let token = tokio::time::timeout(left, self.0.iam.token()).await;
-        let token = token.map_err(|_| transport.overdue(call.operation))??;
-        let (answer, tries) = self.attempt(call, &token, begun).await?;
-        Ok((answer, token, tries))
+        let token = self.0.transport.within(call.operation, begun, self.0.iam.token()).await?;
+        let answer = self.attempt(call, &token, begun).await?;
+        Ok((answer, token))
     }
 
-    async fn attempt(&self, call: &Call<'_>, token: &IamToken, begun: Moment) -> Result<(Answer, u32), Error> {
-        let tries = AtomicU32::new(0);
+    async fn attempt(&self, call: &Call<'_>, token: &IamToken, begun: Moment) -> Result<Answer, Error> {
+        let Request { method, url, body } = &call.request;
         let prepare = || {
-            tries.fetch_add(1, Ordering::Relaxed);
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, token.header());
             headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-            if call.body.is_some() {
+            if body.is_some() {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             }
-            Ok(Outgoing { method: call.method.clone(), url: call.url.clone(), headers, body: call.body.clone() })
+            Ok(Outgoing { method: method.clone(), url: url.clone(), headers, body: body.clone() })
         };
-        let answer = self.0.transport.send(call.operation, call.repeat, begun, prepare).await?;
-        Ok((answer, tries.into_inner()))
+        self.0.transport.send(call.operation, call.repeat, begun, prepare).await
     }
 
     fn refused(&self, call: &Call<'_>, answer: &Answer, token: &IamToken) -> Error {
-        let hidden: Vec<&str> = call.hidden.iter().copied().chain([token.expose_secret()]).collect();
-        let refusal =
-            Refusal::read(answer.status, &answer.headers, &answer.body, &hidden).with_retry_after(answer.retry_after());
-        let kind = refusal.kind();
-        let error = refusal.error(kind, call.operation, "AgentBase");
+        let refusal = refusal::read(answer, &call.hidden([token.expose_secret()]));
+        let kind = refusal.kind_of_status();
+        let error = refusal.error(kind, call.operation, PLATFORM);
         match kind {
             ErrorKind::InvalidRequest => error.with_hint("correct what AgentBase complains about, then call again"),
             ErrorKind::Unauthenticated => error.with_hint(format!(

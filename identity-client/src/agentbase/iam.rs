@@ -19,13 +19,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{config::ServiceAccount, refusal::Refusal};
+use super::{config::ServiceAccount, refusal};
 use crate::{
     basic::basic,
     clock::{Clock, Moment},
     error::{Error, ErrorKind},
+    pause::Pause,
+    refusal::Refusal,
     transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
-    wire::{object, seconds},
+    wire::{filled, object, seconds},
 };
 
 /// For a token whose lifetime IAM does not tell, as the vendor's own CLI assumes. The true one is documented nowhere.
@@ -102,19 +104,6 @@ struct State {
     flight: Option<WeakShared<Fetching>>,
     pause: Option<Pause>,
     failed_at: Option<Moment>,
-}
-
-/// IAM has refused, and is not asked again for a while.
-struct Pause {
-    refusal: Refusal,
-    since: Moment,
-    lasts: Duration,
-}
-
-impl Pause {
-    fn rest(&self, now: Moment) -> Option<Duration> {
-        self.lasts.checked_sub(now.since(&self.since)).filter(|rest| !rest.is_zero())
-    }
 }
 
 impl Iam {
@@ -241,8 +230,7 @@ impl Iam {
         if !answer.is_success() {
             let basic = basic.to_str().unwrap_or_default().trim_start_matches("Basic ");
             let hidden = [self.account.secret.expose_secret(), basic];
-            let refusal = Refusal::read(answer.status, &answer.headers, &answer.body, &hidden);
-            return Err(Failed::Refused(refusal.with_retry_after(answer.retry_after())));
+            return Err(Failed::Refused(refusal::read(&answer, &hidden)));
         }
         Ok(read_token(&answer.body, asked_at)?)
     }
@@ -252,7 +240,7 @@ impl Iam {
         let kind = if is_locked_out(refusal) || is_wrong_credentials(refusal) {
             ErrorKind::Unauthenticated
         } else {
-            match refusal.kind() {
+            match refusal.kind_of_status() {
                 // The request is the same for everybody, so what is wrong with it is nobody's call.
                 ErrorKind::InvalidRequest | ErrorKind::NotFound | ErrorKind::Conflict => ErrorKind::Protocol,
                 kind => kind,
@@ -292,22 +280,19 @@ impl From<Error> for Failed {
 }
 
 fn is_locked_out(refusal: &Refusal) -> bool {
-    refusal.code.as_deref() == Some(LOCKED_OUT)
+    refusal.has_code(&[LOCKED_OUT])
 }
 
 /// A lockout that comes as 429 or 5xx must not be asked for again.
 fn is_lockout(answer: &Answer) -> bool {
-    is_locked_out(&Refusal::read(answer.status, &answer.headers, &answer.body, &[]))
+    is_locked_out(&refusal::read(answer, &[]))
 }
 
 /// RFC 6749 section 5.2 lets `invalid_client` come as 400 or 401.
 fn is_wrong_credentials(refusal: &Refusal) -> bool {
     refusal.status == 401
         || (refusal.status == 400
-            && matches!(
-                refusal.code.as_deref(),
-                Some("invalid_client" | "unauthorized_client" | "AUTHENTICATION_FAILED")
-            ))
+            && refusal.has_code(&["invalid_client", "unauthorized_client", "AUTHENTICATION_FAILED"]))
 }
 
 fn pause_after(refusal: &Refusal) -> Duration {
@@ -344,7 +329,7 @@ fn read_token(body: &[u8], asked_at: Moment) -> Result<IamToken, Error> {
         return Err(protocol("holds a token that is not of type Bearer"));
     }
     let secret = answer.access_token.or(answer.access_token_v1);
-    let secret = secret.filter(|secret| !secret.expose_secret().trim().is_empty());
+    let secret = secret.filter(filled);
     let secret = secret.ok_or_else(|| protocol("holds no token"))?;
     let text = Zeroizing::new(format!("Bearer {}", secret.expose_secret()));
     let mut header = HeaderValue::try_from(text.as_str())

@@ -63,11 +63,11 @@ use self::{
     iam::Iam,
 };
 use crate::{
-    clock::{Clock, SystemClock},
     env::Environment,
     error::{BuildError, Error},
     name::AgentIdentityName,
-    transport::{HttpOptions, Transport},
+    surroundings::{Surroundings, surroundings, texts},
+    transport::HttpOptions,
 };
 
 /// GreenNode AgentBase, as an agent with an identity there. Cheap to clone; clones share the IAM token and connections.
@@ -241,18 +241,11 @@ impl fmt::Debug for Management {
 }
 
 /// Builds an [`AgentBase`] or a [`Management`].
+#[derive(Default)]
 #[must_use]
 pub struct AgentBaseBuilder {
     given: Given,
-    environment: Option<Environment>,
-    http: HttpOptions,
-    clock: Arc<dyn Clock>,
-}
-
-impl Default for AgentBaseBuilder {
-    fn default() -> Self {
-        Self { given: Given::default(), environment: None, http: HttpOptions::default(), clock: Arc::new(SystemClock) }
-    }
+    surroundings: Surroundings,
 }
 
 impl AgentBaseBuilder {
@@ -262,42 +255,24 @@ impl AgentBaseBuilder {
         self
     }
 
-    /// The agent's identity, by name.
-    pub fn with_agent_identity(mut self, name: impl Into<String>) -> Self {
-        self.given.agent_identity = Some(name.into());
-        self
+    texts! {
+        /// The agent's identity, by name.
+        with_agent_identity = agent_identity;
+        /// The base URL of the identity service, up to and without `/api/v1`. Default: production,
+        /// `https://agentbase.api.vngcloud.vn/identity`.
+        with_identity_endpoint = identity_endpoint;
+        /// The URL of IAM's token endpoint. Default: production, `https://iam.api.vngcloud.vn/accounts-api/v2/auth/token`.
+        with_iam_token_endpoint = iam_token_endpoint;
     }
 
-    /// The base URL of the identity service, up to and without `/api/v1`. Default: production,
-    /// `https://agentbase.api.vngcloud.vn/identity`.
-    pub fn with_identity_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.given.identity_endpoint = Some(url.into());
-        self
-    }
-
-    /// The URL of IAM's token endpoint. Default: production, `https://iam.api.vngcloud.vn/accounts-api/v2/auth/token`.
-    pub fn with_iam_token_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.given.iam_token_endpoint = Some(url.into());
-        self
-    }
-
-    /// How the platform is reached.
-    pub fn with_http(mut self, options: HttpOptions) -> Self {
-        self.http = options;
-        self
-    }
-
-    /// Takes what is not given in code from variables, then from `.greennode.json`. Without this, nothing is taken from
-    /// anywhere.
-    pub fn with_environment(mut self, environment: &Environment) -> Self {
-        self.environment = Some(environment.clone());
-        self
-    }
-
-    /// Tells the time for the lifetime of IAM tokens. Default: [`SystemClock`].
-    pub fn with_clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
+    surroundings! {
+        /// How the platform is reached.
+        with_http;
+        /// Takes what is not given in code from variables, then from `.greennode.json`. Without this, nothing is taken from
+        /// anywhere.
+        with_environment;
+        /// Tells the time for the lifetime of IAM tokens. Default: [`SystemClock`](crate::SystemClock).
+        with_clock;
     }
 
     /// Builds an [`AgentBase`]. Nothing is sent.
@@ -325,10 +300,11 @@ impl AgentBaseBuilder {
     }
 
     fn resolve(self) -> Result<(Management, Option<AgentIdentityName>), BuildError> {
-        let settings = Settings::resolve(self.given, self.environment.as_ref())?;
-        let transport = Transport::new(&self.http, Arc::clone(&self.clock))?;
-        let iam = Iam::new(settings.iam_token_endpoint, transport.clone(), settings.account, Arc::clone(&self.clock));
-        let caller = Caller::new(settings.identity_endpoint, transport, iam, self.clock);
+        let settings = Settings::resolve(self.given, self.surroundings.environment.as_ref())?;
+        let transport = self.surroundings.transport(&HttpOptions::new())?;
+        let clock = self.surroundings.clock;
+        let iam = Iam::new(settings.iam_token_endpoint, transport.clone(), settings.account, Arc::clone(&clock));
+        let caller = Caller::new(settings.identity_endpoint, transport, iam, clock);
         Ok((Management { caller }, settings.agent_identity))
     }
 }
@@ -338,7 +314,7 @@ impl fmt::Debug for AgentBaseBuilder {
         f.debug_struct("AgentBaseBuilder")
             .field("identity_endpoint", &self.given.identity_endpoint.is_some())
             .field("agent_identity", &self.given.agent_identity)
-            .field("environment", &self.environment)
+            .field("environment", &self.surroundings.environment)
             .finish_non_exhaustive()
     }
 }

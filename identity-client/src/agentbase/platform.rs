@@ -1,26 +1,24 @@
 //! AgentBase as a [`Platform`]: the credential operations.
 
 use http::Method;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    AgentBase, api_key_providers,
-    call::{Call, Reply},
-    delegated_api_key_providers, oauth2_providers,
-    types::check_name,
+    AgentBase, api_key_providers, call::Call, delegated_api_key_providers, oauth2_providers, types::check_name,
 };
 use crate::{
     capabilities::Capabilities,
-    consent::{Acquired, PendingAuthorization, PendingParts, Polled},
+    consent::{Acquired, PendingAuthorization, PendingParts, Polled, denied},
     credential::CredentialKind,
     credential_request::{CredentialRequest, Flow},
     error::{Error, ErrorKind},
     name::{ProviderName, Scope},
     platform::{Description, Issued, Platform},
     principal::User,
-    wire::{check_length, is_false},
+    reply::Reply,
+    wire::{Pairs, check_length, filled, is_false},
 };
 
 const NAME: &str = "agentbase";
@@ -54,7 +52,7 @@ struct GrantBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    custom_parameters: Option<Parameters<'a>>,
+    custom_parameters: Option<Pairs<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_state: Option<&'a str>,
     #[serde(skip_serializing_if = "is_false")]
@@ -66,19 +64,6 @@ struct GrantBody<'a> {
 #[derive(Serialize)]
 struct MachineBody<'a> {
     scopes: Vec<&'a str>,
-}
-
-/// Pairs as a JSON object, in the order given.
-struct Parameters<'a>(&'a [(String, String)]);
-
-impl Serialize for Parameters<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
 }
 
 /// What the credential operations answer: a credential, or where the user agrees.
@@ -117,7 +102,7 @@ impl GrantAnswer {
             CredentialKind::ApiKey => self.apikey.take(),
             _ => self.access_token.take(),
         };
-        let Some(secret) = secret.filter(|secret| !secret.expose_secret().trim().is_empty()) else { return Ok(None) };
+        let Some(secret) = secret.filter(filled) else { return Ok(None) };
         if credential == CredentialKind::ApiKey {
             return Ok(Some(Issued::api_key(secret)));
         }
@@ -168,7 +153,7 @@ impl AgentBase {
             scopes: of_token.then(|| grant.scopes.iter().map(Scope::as_str).collect()),
             session_id: grant.session,
             custom_parameters: (of_token && !grant.custom_parameters.is_empty())
-                .then_some(Parameters(grant.custom_parameters)),
+                .then_some(Pairs(grant.custom_parameters)),
             custom_state: grant.custom_state,
             force_authentication: of_token && grant.force,
             force_delegation: !of_token && grant.force,
@@ -375,17 +360,11 @@ fn check_consent(request: &CredentialRequest) -> Result<(), Error> {
     if let Some(state) = &options.custom_state {
         check_length(state, "custom state", 1, max_state)?;
     }
-    let parameters = &options.custom_parameters;
-    if !takes_parameters && !parameters.is_empty() {
+    if !takes_parameters && !options.custom_parameters.is_empty() {
         return Err(Error::new(ErrorKind::Unsupported, "AgentBase takes no custom parameters for API keys")
             .with_hint("leave them out; they are for access tokens"));
     }
-    for (index, (name, _)) in parameters.iter().enumerate() {
-        if name.is_empty() || parameters[..index].iter().any(|(earlier, _)| earlier == name) {
-            return Err(Error::invalid("a custom parameter has no name, or one that another has too"));
-        }
-    }
-    Ok(())
+    options.check_custom_parameters()
 }
 
 fn return_url(given: Option<&str>) -> Result<&str, Error> {
@@ -397,19 +376,12 @@ fn return_url(given: Option<&str>) -> Result<&str, Error> {
     Ok(url)
 }
 
-fn denied(provider: &ProviderName) -> Error {
-    Error::new(ErrorKind::AuthorizationDenied, format!("the consent for provider `{provider}` failed: the user or the outside provider said no"))
-        .with_hint("ask the user, then call again for a new authorization URL; if the user did agree, check the provider's client at the outside provider")
-}
-
 /// What a 404 means while polling: the session is gone, for the provider was there when it was begun.
 fn ended(error: Error, provider: &ProviderName) -> Error {
     if error.kind() != ErrorKind::NotFound {
         return error;
     }
     Error::new(ErrorKind::AuthorizationExpired, format!("AgentBase no longer knows the consent for provider `{provider}`"))
-        .with_status(404)
-        .with_code(error.code().map(str::to_owned))
-        .with_request_id(error.request_id().map(str::to_owned))
+        .with_answer_of(&error)
         .with_hint("call again: the user gets a new authorization URL; if that fails too, check that the provider and the agent identity still exist")
 }

@@ -1,19 +1,11 @@
 //! One signed call of the identity API.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::SystemTime,
-};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use secrecy::ExposeSecret;
 use serde::{Serialize, de::DeserializeOwned};
-use zeroize::Zeroizing;
 
 use super::{
     config::Role,
@@ -23,9 +15,11 @@ use super::{
     signature::{Signable, SigningKeys, SigningScope, sign},
 };
 use crate::{
+    call,
     clock::{Clock, Moment},
     error::{Error, ErrorKind},
-    transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
+    transport::{Answer, Endpoint, Outgoing, Transport},
+    wire,
 };
 
 /// A buffer of this size is rarely moved, so that hardly a copy of a secret stays behind: user tokens are the largest part.
@@ -85,55 +79,24 @@ pub(crate) struct Shared {
 }
 
 /// A call, before it is signed.
-pub(crate) struct Call<'a> {
-    operation: &'static str,
+pub(crate) type Call<'a> = call::Call<'a, Request>;
+
+pub(crate) struct Request {
     action: &'static str,
     body: Bytes,
-    repeat: Repeat,
-    hidden: Vec<&'a str>,
-    not_found: &'static str,
 }
 
-impl<'a> Call<'a> {
-    /// `operation` is an infinitive, for messages. Reads, replacements and deletions can be repeated; see
-    /// [`once`](Self::once).
+impl Call<'_> {
+    /// `operation` is an infinitive, for messages.
     pub(crate) fn new(operation: &'static str, action: &'static str, body: &impl Serialize) -> Result<Self, Error> {
-        let mut buffer = Zeroizing::new(Vec::with_capacity(REQUEST_CAPACITY));
-        serde_json::to_writer(&mut *buffer, body)
-            .map_err(|_| Error::invalid(format!("could not {operation}: the request cannot be written as JSON")))?;
-        Ok(Self {
-            operation,
-            action,
-            body: Bytes::from_owner(buffer),
-            repeat: Repeat::Safely,
-            hidden: Vec::new(),
-            not_found: "check name, pool and region; names are case-sensitive",
-        })
-    }
-
-    /// Is tried again only if nothing can have been sent.
-    pub(crate) fn once(mut self) -> Self {
-        self.repeat = Repeat::OnlyIfUnsent;
-        self
-    }
-
-    /// What no error may repeat, besides the keys.
-    pub(crate) fn hiding(mut self, hidden: impl IntoIterator<Item = &'a str>) -> Self {
-        self.hidden.extend(hidden);
-        self
-    }
-
-    /// What to do if there is no such thing.
-    pub(crate) fn if_not_found(mut self, hint: &'static str) -> Self {
-        self.not_found = hint;
-        self
+        let body = wire::body(operation, body, REQUEST_CAPACITY)?;
+        Ok(Self::of(operation, Request { action, body }, "check name, pool and region; names are case-sensitive"))
     }
 
     fn refusal(&self, answer: &Answer, keys: &Keys) -> Option<Refusal> {
         let token = keys.session_token.iter().map(ExposeSecret::expose_secret);
         let own = [keys.secret_key.expose_secret(), keys.access_key.as_str()].into_iter().chain(token);
-        let hidden: Vec<&str> = self.hidden.iter().copied().chain(own).collect();
-        envelope::refusal(answer, &hidden)
+        envelope::refusal(answer, &self.hidden(own))
     }
 }
 
@@ -206,13 +169,11 @@ impl Caller {
     pub(crate) async fn answer(&self, call: Call<'_>) -> Result<Result<Answer, Refused>, Error> {
         let begun = self.now();
         let mut keys = self.keys().await?;
-        let (mut answer, mut tries) = self.attempt(&call, &keys, begun).await?;
+        let mut answer = self.attempt(&call, &keys, begun).await?;
         let mut refusal = call.refusal(&answer, &keys);
         if refusal.as_ref().is_some_and(Refusal::is_of_stale_key) && self.forget(&keys).await {
-            let left = self.0.transport.deadline().saturating_sub(self.now().since(&begun));
-            let renewed = tokio::time::timeout(left, self.keys()).await;
-            keys = renewed.map_err(|_| self.0.transport.overdue(call.operation))??;
-            (answer, tries) = self.attempt(&call, &keys, begun).await?;
+            keys = self.0.transport.within(call.operation, begun, self.keys()).await?;
+            answer = self.attempt(&call, &keys, begun).await?;
             refusal = call.refusal(&answer, &keys);
         }
         Ok(match refusal {
@@ -220,7 +181,7 @@ impl Caller {
             Some(refusal) => {
                 let hint = refusal.hint(call.not_found, &keys.source.to_string());
                 let error = refusal.error(call.operation).with_hint(hint);
-                Err(Refused { refusal, error, tries })
+                Err(Refused { refusal, error, tries: answer.tries })
             }
         })
     }
@@ -239,16 +200,12 @@ impl Caller {
         true
     }
 
-    async fn attempt(&self, call: &Call<'_>, keys: &Keys, begun: Moment) -> Result<(Answer, u32), Error> {
-        let action = Action { service: IDENTITY, region: &self.0.region, name: call.action };
+    async fn attempt(&self, call: &Call<'_>, keys: &Keys, begun: Moment) -> Result<Answer, Error> {
+        let action = Action { service: IDENTITY, region: &self.0.region, name: call.request.action };
         let json = HeaderValue::from_static("application/json");
-        let tries = AtomicU32::new(0);
-        let prepare = || {
-            tries.fetch_add(1, Ordering::Relaxed);
-            outgoing(&self.0.endpoint, action, json.clone(), &call.body, keys.signing(), self.now().wall)
-        };
-        let answer = self.0.transport.send(call.operation, call.repeat, begun, prepare).await?;
-        Ok((answer, tries.into_inner()))
+        let prepare =
+            || outgoing(&self.0.endpoint, action, json.clone(), &call.request.body, keys.signing(), self.now().wall);
+        self.0.transport.send(call.operation, call.repeat, begun, prepare).await
     }
 }
 

@@ -1,12 +1,11 @@
 //! What every answer comes in: `ResponseMetadata` beside `Result`, with errors inside, also inside HTTP 200.
 
-use std::time::Duration;
-
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
     error::{Error, ErrorKind},
+    refusal::{self, code_text},
     shown::{shown_code, shown_text},
     transport::Answer,
     wire::object,
@@ -15,11 +14,7 @@ use crate::{
 /// What a request was refused with.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
-    pub(crate) status: u16,
-    pub(crate) code: Option<String>,
-    text: Option<String>,
-    request_id: Option<String>,
-    retry_after: Option<Duration>,
+    said: refusal::Refusal,
     duplicate: bool,
     names_workload: bool,
 }
@@ -65,24 +60,19 @@ pub(crate) fn refusal(answer: &Answer, hidden: &[&str]) -> Option<Refusal> {
     let header = || answer.headers.get("x-tt-logid").and_then(|id| id.to_str().ok().map(str::to_owned));
     let request_id = id.or_else(header).and_then(|id| shown_code(&id, hidden));
     let message = fault.as_ref().and_then(|fault| fault.message.as_deref()).unwrap_or_default();
-    let code = fault.as_ref().and_then(|fault| text(fault.code.as_ref()).or_else(|| text(fault.code_n.as_ref())));
-    Some(Refusal {
+    let code = fault.as_ref().and_then(|fault| [&fault.code, &fault.code_n].into_iter().flatten().find_map(code_text));
+    let said = refusal::Refusal {
         status: answer.status,
         code: code.and_then(|code| shown_code(&code, hidden)),
         text: shown_text(message, hidden),
         request_id,
         retry_after: answer.retry_after(),
+    };
+    Some(Refusal {
+        said,
         duplicate: message.contains("Duplicate entry"),
         names_workload: message.starts_with("Name is missing"),
     })
-}
-
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 /// The result of an answer that is no refusal. The parser's own words may quote a credential, so there are none.
@@ -96,11 +86,11 @@ pub(crate) fn result<T: DeserializeOwned>(operation: &str, answer: &Answer) -> R
 
 impl Refusal {
     pub(crate) fn is(&self, codes: &[&str]) -> bool {
-        self.code.as_deref().is_some_and(|code| codes.contains(&code))
+        self.said.has_code(codes)
     }
 
     fn has(&self, parts: &[&str]) -> bool {
-        self.code.as_deref().is_some_and(|code| parts.iter().any(|part| code.contains(part)))
+        self.said.code.as_deref().is_some_and(|code| parts.iter().any(|part| code.contains(part)))
     }
 
     /// The platform could not tell which workload asks.
@@ -154,16 +144,7 @@ impl Refusal {
         if self.has(&["ServiceFailure", "InternalError", "InternalServiceError"]) {
             return ErrorKind::Unavailable;
         }
-        match self.status {
-            400 | 422 => ErrorKind::InvalidRequest,
-            401 => ErrorKind::Unauthenticated,
-            403 => ErrorKind::PermissionDenied,
-            404 => ErrorKind::NotFound,
-            409 => ErrorKind::Conflict,
-            429 => ErrorKind::RateLimited,
-            408 | 500..=599 => ErrorKind::Unavailable,
-            _ => ErrorKind::Protocol,
-        }
+        self.said.kind_of_status()
     }
 
     fn has_existing(&self) -> bool {
@@ -172,22 +153,15 @@ impl Refusal {
 
     /// `operation` is what was tried, as in "could not get the API key".
     pub(crate) fn error(&self, operation: &str) -> Error {
-        let kind = self.kind();
-        let said =
-            self.text.as_ref().map_or_else(String::new, |text| format!(": Volcengine Agent Identity says \"{text}\""));
-        let error = self.facts(Error::new(kind, format!("could not {operation}{said}")));
+        let error = self.said.error(self.kind(), operation, "Volcengine Agent Identity");
         // A quota is not full for a moment only.
-        let lasting = self.has(&["Quota", "LimitExceeded"]) && self.status != 429;
+        let lasting = self.has(&["Quota", "LimitExceeded"]) && self.said.status != 429;
         if lasting { error.with_retryable(false) } else { error }
     }
 
     /// The facts of this refusal on another error that was made of it.
     pub(crate) fn facts(&self, error: Error) -> Error {
-        error
-            .with_status(self.status)
-            .with_code(self.code.clone())
-            .with_request_id(self.request_id.clone())
-            .with_retry_after(self.retry_after)
+        self.said.facts(error)
     }
 
     /// What to do; `not_found` and `source` are the call's.
@@ -219,7 +193,7 @@ impl Refusal {
             ErrorKind::ConfigurationBroken => {
                 "the host does not serve Volcengine Agent Identity, or it is not enabled for the account: check endpoint and region, and enable it in the console".to_owned()
             }
-            _ if (300..400).contains(&self.status) => {
+            _ if (300..400).contains(&self.said.status) => {
                 "the answer is a redirect, which is not followed with credentials; check the endpoint".to_owned()
             }
             _ => "the answer has no `ResponseMetadata`: check that the endpoint is the platform's, then report this".to_owned(),

@@ -10,6 +10,7 @@ use crate::{
     consent::PendingAuthorization,
     credential::AccessToken,
     error::{Error, ErrorKind},
+    wire::filled,
 };
 
 /// What the outside provider sent the browser back with, besides the state.
@@ -83,7 +84,7 @@ impl AgentKit {
         let hidden = [token, state.expose_secret()].into_iter().chain(code);
         let call = Call::new("hand over what the browser brought", "Oauth2Callback", &body)?.once().hiding(hidden);
         let answer: Answer = self.caller().send(call).await.map_err(over)?;
-        let secret = answer.access_token.filter(|secret| !secret.expose_secret().trim().is_empty());
+        let secret = answer.access_token.filter(filled);
         secret.map(AccessToken::new).transpose()
     }
 }
@@ -106,8 +107,6 @@ fn over(error: Error) -> Error {
         ErrorKind::AuthorizationExpired,
         "Volcengine Agent Identity does not know the consent: it is over, or was handed over before",
     )
-    .with_status(error.status().unwrap_or(404))
-    .with_code(error.code().map(str::to_owned))
-    .with_request_id(error.request_id().map(str::to_owned))
+    .with_answer_of(&error)
     .with_hint("ask for the token; if it is not there, the user gets a new link")
 }

@@ -99,12 +99,12 @@ use self::{
     workload::{WorkloadToken, Workloads},
 };
 use crate::{
-    clock::{Clock, SystemClock},
     env::Environment,
     error::{BuildError, Error},
     name::AgentIdentityName,
     principal::User,
-    transport::{HttpOptions, Transport},
+    surroundings::{Surroundings, surroundings, texts},
+    transport::HttpOptions,
 };
 
 /// What a workload without a name of its own is called in receipts: the platform takes the role's.
@@ -304,18 +304,11 @@ impl fmt::Debug for Management {
 }
 
 /// Builds an [`AgentKit`] or a [`Management`].
+#[derive(Default)]
 #[must_use]
 pub struct AgentKitBuilder {
     given: Given,
-    environment: Option<Environment>,
-    http: HttpOptions,
-    clock: Arc<dyn Clock>,
-}
-
-impl Default for AgentKitBuilder {
-    fn default() -> Self {
-        Self { given: Given::default(), environment: None, http: HttpOptions::default(), clock: Arc::new(SystemClock) }
-    }
+    surroundings: Surroundings,
 }
 
 impl AgentKitBuilder {
@@ -342,73 +335,36 @@ impl AgentKitBuilder {
         self
     }
 
-    /// A role to assume with the access key, by its TRN; its name for the session is `identity-client` unless
-    /// [`with_role_session_name`](Self::with_role_session_name) says otherwise.
-    pub fn with_role(mut self, trn: impl Into<String>) -> Self {
-        self.given.role = Some(trn.into());
-        self
-    }
-
-    /// What the assumed role's session is called in the cloud's logs.
-    pub fn with_role_session_name(mut self, name: impl Into<String>) -> Self {
-        self.given.session_name = Some(name.into());
-        self
-    }
-
     /// Which cloud. Default: Volcengine.
     pub fn with_cloud(mut self, cloud: Cloud) -> Self {
         self.given.cloud = Some(cloud);
         self
     }
 
-    /// The region. Default: `cn-beijing`; BytePlus has none.
-    pub fn with_region(mut self, region: impl Into<String>) -> Self {
-        self.given.region = Some(region.into());
-        self
-    }
-
-    /// Where the identity API is served. Default: `https://open.volcengineapi.com`, on BytePlus the region's host.
-    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.given.endpoint = Some(url.into());
-        self
-    }
-
-    /// Where STS is served. Default: the cloud's, or the identity endpoint if that is on this machine.
-    pub fn with_sts_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.given.sts_endpoint = Some(url.into());
-        self
-    }
-
-    /// Where the vault's OAuth callback listens: consents whose redirect URI is another one are refused before a user sees them.
-    /// Default: the documented one of the region, if the endpoint is the cloud's own.
-    pub fn with_callback_url(mut self, url: impl Into<String>) -> Self {
-        self.given.callback = Some(url.into());
-        self
-    }
-
-    /// Overrides the redirect URI of the providers' records. Better not: the record should have it, and it is to be the
-    /// vault's callback.
-    pub fn with_redirect_url(mut self, url: impl Into<String>) -> Self {
-        self.given.redirect_url = Some(url.into());
-        self
-    }
-
-    /// The workload's name. Default: the platform takes that of the caller's role.
-    pub fn with_workload_name(mut self, name: impl Into<String>) -> Self {
-        self.given.workload = Some(name.into());
-        self
-    }
-
-    /// The pool of the workload. Default: the platform's, `default`.
-    pub fn with_workload_pool(mut self, name: impl Into<String>) -> Self {
-        self.given.workload_pool = Some(name.into());
-        self
-    }
-
-    /// The pool of the credential providers. Default: the platform's, `default`.
-    pub fn with_provider_pool(mut self, name: impl Into<String>) -> Self {
-        self.given.provider_pool = Some(name.into());
-        self
+    texts! {
+        /// A role to assume with the access key, by its TRN; its name for the session is `identity-client` unless
+        /// [`with_role_session_name`](Self::with_role_session_name) says otherwise.
+        with_role = role;
+        /// What the assumed role's session is called in the cloud's logs.
+        with_role_session_name = session_name;
+        /// The region. Default: `cn-beijing`; BytePlus has none.
+        with_region = region;
+        /// Where the identity API is served. Default: `https://open.volcengineapi.com`, on BytePlus the region's host.
+        with_endpoint = endpoint;
+        /// Where STS is served. Default: the cloud's, or the identity endpoint if that is on this machine.
+        with_sts_endpoint = sts_endpoint;
+        /// Where the vault's OAuth callback listens: consents whose redirect URI is another one are refused before a user sees them.
+        /// Default: the documented one of the region, if the endpoint is the cloud's own.
+        with_callback_url = callback;
+        /// Overrides the redirect URI of the providers' records. Better not: the record should have it, and it is to be the
+        /// vault's callback.
+        with_redirect_url = redirect_url;
+        /// The workload's name. Default: the platform takes that of the caller's role.
+        with_workload_name = workload;
+        /// The pool of the workload. Default: the platform's, `default`.
+        with_workload_pool = workload_pool;
+        /// The pool of the credential providers. Default: the platform's, `default`.
+        with_provider_pool = provider_pool;
     }
 
     /// For whom workload access tokens are; one more each time. Default: the platform's choice.
@@ -423,23 +379,14 @@ impl AgentKitBuilder {
         self
     }
 
-    /// How the platform is reached.
-    pub fn with_http(mut self, options: HttpOptions) -> Self {
-        self.http = options;
-        self
-    }
-
-    /// Takes what is not given in code from variables, then from the function runtime's file. Without this, nothing is taken
-    /// from anywhere.
-    pub fn with_environment(mut self, environment: &Environment) -> Self {
-        self.environment = Some(environment.clone());
-        self
-    }
-
-    /// Tells the time for signatures and lifetimes. Default: [`SystemClock`].
-    pub fn with_clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
+    surroundings! {
+        /// How the platform is reached.
+        with_http;
+        /// Takes what is not given in code from variables, then from the function runtime's file. Without this, nothing is taken
+        /// from anywhere.
+        with_environment;
+        /// Tells the time for signatures and lifetimes. Default: [`SystemClock`](crate::SystemClock).
+        with_clock;
     }
 
     /// Builds an [`AgentKit`]. Nothing is sent.
@@ -460,9 +407,9 @@ impl AgentKitBuilder {
     /// # Errors
     /// As [`build`](Self::build).
     pub fn build_management(self) -> Result<Management, BuildError> {
-        let settings = Settings::resolve(self.given, self.environment.as_ref())?;
-        let transport = Transport::new(&self.http, Arc::clone(&self.clock))?;
-        let (region, clock) = (settings.region, self.clock);
+        let settings = Settings::resolve(self.given, self.surroundings.environment.as_ref())?;
+        let transport = self.surroundings.transport(&HttpOptions::new())?;
+        let (region, clock) = (settings.region, self.surroundings.clock);
         let assumed = AssumedRole::new(
             settings.sts_endpoint,
             transport.clone(),
@@ -481,7 +428,7 @@ impl fmt::Debug for AgentKitBuilder {
         f.debug_struct("AgentKitBuilder")
             .field("endpoint", &self.given.endpoint.is_some())
             .field("workload", &self.given.workload)
-            .field("environment", &self.environment)
+            .field("environment", &self.surroundings.environment)
             .finish_non_exhaustive()
     }
 }

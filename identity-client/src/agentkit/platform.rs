@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     capabilities::Capabilities,
-    consent::{Acquired, PendingAuthorization, PendingParts, Polled},
+    consent::{Acquired, PendingAuthorization, PendingParts, Polled, token_gone},
     credential::CredentialKind,
     credential_request::{ConsentOptions, CredentialRequest, Flow},
     error::{Error, ErrorKind},
@@ -26,7 +26,7 @@ use crate::{
     name::{ProviderName, Scope},
     platform::{Description, Issued, Platform},
     principal::User,
-    wire::is_false,
+    wire::{filled, is_false},
 };
 
 const NAME: &str = "agentkit";
@@ -88,7 +88,7 @@ struct TokenAnswer {
 
 impl TokenAnswer {
     fn issued(&mut self) -> Option<Issued> {
-        let secret = self.access_token.take().filter(|secret| !secret.expose_secret().trim().is_empty())?;
+        let secret = self.access_token.take().filter(filled)?;
         let seconds = match &self.expires_in {
             Some(Value::Number(number)) => number.as_f64(),
             Some(Value::String(text)) => text.trim().parse().ok(),
@@ -352,11 +352,7 @@ impl AgentKit {
         }
         let user = held.map_or_else(|| pending.user().clone(), |held| held.user);
         if session.by == IdentifiedBy::Token && user.token().is_none() {
-            return Err(Error::new(
-                ErrorKind::AuthorizationExpired,
-                format!("the consent for provider `{}` was begun with the user's own token, which is kept nowhere", pending.provider()),
-            )
-            .with_hint("call again with the signed-in user (`User::with_token`): if they have agreed meanwhile, the token is there"));
+            return Err(token_gone(pending.provider()));
         }
         // One that was resumed shows an id where it was begun with an id.
         let user = if session.by == IdentifiedBy::Id { User::asserted(user.id())? } else { user };
@@ -419,7 +415,7 @@ impl Platform for AgentKit {
             return match request.credential() {
                 CredentialKind::ApiKey => {
                     let key = self.key(request.provider()).await?.api_key;
-                    let key = key.filter(|key| !key.expose_secret().trim().is_empty());
+                    let key = key.filter(filled);
                     key.map(Issued::api_key)
                         .ok_or_else(|| Error::protocol("Volcengine Agent Identity answered without an API key"))
                 }
@@ -511,11 +507,9 @@ fn ended(error: Error, session: &Session, provider: &ProviderName) -> Error {
         return error;
     }
     let message = format!("Volcengine Agent Identity no longer knows the consent for provider `{provider}`");
-    Error::new(ErrorKind::AuthorizationExpired, message)
-        .with_status(error.status().unwrap_or(404))
-        .with_code(error.code().map(str::to_owned))
-        .with_request_id(error.request_id().map(str::to_owned))
-        .with_hint("call again: the user gets a new authorization URL; if that fails too, check that the provider still exists")
+    Error::new(ErrorKind::AuthorizationExpired, message).with_answer_of(&error).with_hint(
+        "call again: the user gets a new authorization URL; if that fails too, check that the provider still exists",
+    )
 }
 
 fn mismatch(provider: &ProviderName, configured: Flow, asked: Flow) -> Error {
@@ -528,11 +522,5 @@ fn check_consent(options: &ConsentOptions) -> Result<(), Error> {
         identity_grammar::check_return_url(url).map_err(|violation| Error::invalid(violation.to_string()))?;
         preflight::check_landing(url, "return URL", true)?;
     }
-    let parameters = &options.custom_parameters;
-    for (index, (name, _)) in parameters.iter().enumerate() {
-        if name.is_empty() || parameters[..index].iter().any(|(earlier, _)| earlier == name) {
-            return Err(Error::invalid("a custom parameter has no name, or one that another has too"));
-        }
-    }
-    Ok(())
+    options.check_custom_parameters()
 }

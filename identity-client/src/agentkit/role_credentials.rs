@@ -2,11 +2,15 @@
 
 use std::{fmt, time::SystemTime};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::{AgentKit, call::Call, types::check_name};
-use crate::{error::Error, principal::User, wire::timestamp};
+use crate::{
+    error::Error,
+    principal::User,
+    wire::{filled, timestamp},
+};
 
 const OPERATION: &str = "get the role's credentials";
 
@@ -89,7 +93,6 @@ impl AgentKit {
         let answer: Answer = self.caller().send(call).await?;
         let incomplete = || Error::protocol(format!("could not {OPERATION}: the answer does not hold them"));
         let wire = answer.response.and_then(|response| response.credentials).ok_or_else(incomplete)?;
-        let filled = |secret: &SecretString| !secret.expose_secret().trim().is_empty();
         match (wire.access_key_id, wire.secret_access_key, wire.session_token) {
             (Some(access_key_id), Some(secret_access_key), Some(session_token))
                 if filled(&secret_access_key) && filled(&session_token) =>

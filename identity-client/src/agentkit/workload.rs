@@ -26,7 +26,7 @@ use crate::{
     clock::Moment,
     error::{Error, ErrorKind},
     principal::User,
-    wire::timestamp,
+    wire::{filled, timestamp},
 };
 
 const OPERATION: &str = "get a workload access token";
@@ -191,7 +191,7 @@ impl Workloads {
             Err(refused) => return Err(refused.error),
         };
         let issued: Issued = envelope::result(OPERATION, &answer)?;
-        let secret = issued.workload_access_token.filter(|token| !token.expose_secret().trim().is_empty());
+        let secret = issued.workload_access_token.filter(filled);
         let secret =
             secret.ok_or_else(|| Error::protocol(format!("could not {OPERATION}: the answer holds no token")))?;
         let life = issued.expires_at.map(|at| at.duration_since(asked_at.wall).unwrap_or_default());

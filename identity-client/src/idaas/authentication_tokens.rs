@@ -15,7 +15,8 @@ use super::{
 use crate::{
     error::Error,
     principal::User,
-    wire::{check_length, check_secret, is_false, or_default},
+    reply::Reply,
+    wire::{check_length, check_secret, filled, is_false, or_default},
 };
 
 /// Far more than any instance has; a list that does not end by then never ends.
@@ -374,7 +375,7 @@ impl AuthenticationTokens {
         right: Right,
         action: &str,
         token: &SecretString,
-    ) -> Result<super::call::Reply, Error> {
+    ) -> Result<Reply, Error> {
         check_secret(token, "token", MAX_TOKEN)?;
         let token = token.expose_secret();
         let call = self.call(operation, right, action)?.hiding([token]).with_json(&TokenBody { token })?;
@@ -395,7 +396,7 @@ impl AuthenticationTokens {
 }
 
 fn with_jwt(token: AuthenticationToken) -> Result<AuthenticationToken, Error> {
-    if token.jwt().is_some_and(|jwt| !jwt.expose_secret().trim().is_empty()) {
+    if token.jwt().is_some_and(filled) {
         return Ok(token);
     }
     Err(Error::protocol("IDaaS answered without the JWT"))

@@ -4,24 +4,27 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{platform::AUTHORIZATION_SERVER, refusal::Refusal, scope::PAM};
+use super::{platform::AUTHORIZATION_SERVER, refusal, scope::PAM};
 use crate::{
+    call,
     client::IdentityClient,
     clock::{Clock, Moment},
     credential::AccessToken,
     error::{BuildError, Error, ErrorKind},
     principal::User,
-    transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
-    wire::object,
+    reply::Reply,
+    transport::{Answer, Endpoint, Outgoing, Transport},
+    wire,
 };
 
-/// The largest request: a JWT, its claims and audiences. A buffer of this size is never moved, so no copy of a secret stays
-/// behind.
+/// The largest request: a JWT, its claims and audiences.
 const REQUEST_CAPACITY: usize = 32 * 1024;
+/// In messages.
+pub(crate) const PLATFORM: &str = "IDaaS";
 
 /// Calls the developer API as one application. Cheap to clone.
 #[derive(Clone)]
@@ -63,88 +66,37 @@ impl Right {
 }
 
 /// A call, before it is authenticated.
-pub(crate) struct Call<'a> {
-    operation: &'static str,
+pub(crate) type Call<'a> = call::Call<'a, Request<'a>>;
+
+pub(crate) struct Request<'a> {
     right: Right,
     /// For whom; nobody is the agent itself.
     user: Option<&'a User>,
     method: Method,
     url: Url,
     body: Option<Bytes>,
-    repeat: Repeat,
-    hidden: Vec<&'a str>,
-    not_found: &'static str,
 }
 
 impl<'a> Call<'a> {
     /// `operation` is an infinitive, for messages.
     pub(crate) fn new(operation: &'static str, right: Right, method: Method, url: Url) -> Self {
-        Self {
-            operation,
-            right,
-            user: None,
-            method,
-            url,
-            body: None,
-            repeat: Repeat::Safely,
-            hidden: Vec::new(),
-            not_found: "check the identifier against the IDaaS console",
-        }
+        let request = Request { right, user: None, method, url, body: None };
+        Self::of(operation, request, "check the identifier against the IDaaS console")
     }
 
     pub(crate) fn for_user(mut self, user: Option<&'a User>) -> Self {
-        self.user = user;
+        self.request.user = user;
         self
     }
 
     pub(crate) fn with_query(mut self, pairs: impl IntoIterator<Item = (&'static str, String)>) -> Self {
-        self.url.query_pairs_mut().extend_pairs(pairs);
+        self.request.url.query_pairs_mut().extend_pairs(pairs);
         self
     }
 
     pub(crate) fn with_json(mut self, body: &impl Serialize) -> Result<Self, Error> {
-        let mut buffer = Zeroizing::new(Vec::with_capacity(REQUEST_CAPACITY));
-        serde_json::to_writer(&mut *buffer, body).map_err(|_| {
-            Error::invalid(format!("could not {}: the request cannot be written as JSON", self.operation))
-        })?;
-        self.body = Some(Bytes::from_owner(buffer));
+        self.request.body = Some(wire::body(self.operation, body, REQUEST_CAPACITY)?);
         Ok(self)
-    }
-
-    /// Is tried again only if nothing can have been sent.
-    pub(crate) fn once(mut self) -> Self {
-        self.repeat = Repeat::OnlyIfUnsent;
-        self
-    }
-
-    /// What no error may repeat, besides the bearer.
-    pub(crate) fn hiding(mut self, hidden: impl IntoIterator<Item = &'a str>) -> Self {
-        self.hidden.extend(hidden);
-        self
-    }
-
-    /// What to do about a 404.
-    pub(crate) fn if_not_found(mut self, hint: &'static str) -> Self {
-        self.not_found = hint;
-        self
-    }
-}
-
-/// An answer with a status of success.
-pub(crate) struct Reply {
-    operation: &'static str,
-    answer: Answer,
-}
-
-impl Reply {
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        object(&self.answer.body).ok_or_else(|| {
-            Error::protocol(format!(
-                "could not {}: IDaaS answered with a body that is not the JSON object that it should be",
-                self.operation
-            ))
-            .with_status(self.answer.status)
-        })
     }
 }
 
@@ -182,22 +134,19 @@ impl Caller {
         let mut answer = self.attempt(&call, bearer.as_ref(), begun).await?;
         if let Some(refused) = bearer.as_ref().filter(|_| answer.status == 401) {
             drop(Error::credential_rejected(refused));
-            let transport = &self.0.transport;
-            let left = transport.deadline().saturating_sub(self.now().since(&begun));
-            let again = tokio::time::timeout(left, self.bearer(&call)).await;
-            bearer = again.map_err(|_| transport.overdue(call.operation))??;
+            bearer = self.0.transport.within(call.operation, begun, self.bearer(&call)).await?;
             answer = self.attempt(&call, bearer.as_ref(), begun).await?;
         }
         if answer.is_success() {
-            return Ok(Reply { operation: call.operation, answer });
+            return Ok(Reply { operation: call.operation, platform: PLATFORM, answer });
         }
         Err(self.refused(&call, &answer, bearer.as_ref()))
     }
 
     async fn bearer(&self, call: &Call<'_>) -> Result<Option<AccessToken>, Error> {
-        let Some(permission) = call.right.permission() else { return Ok(None) };
+        let Some(permission) = call.request.right.permission() else { return Ok(None) };
         let request = self.0.tokens.access_token(AUTHORIZATION_SERVER).with_scopes([format!("{PAM}|{permission}")]);
-        let request = match call.user {
+        let request = match call.request.user {
             Some(user) => request.for_user(user),
             None => request.for_agent(),
         };
@@ -205,10 +154,11 @@ impl Caller {
     }
 
     async fn attempt(&self, call: &Call<'_>, bearer: Option<&AccessToken>, begun: Moment) -> Result<Answer, Error> {
+        let Request { method, url, body, .. } = &call.request;
         let prepare = || {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-            if call.body.is_some() {
+            if body.is_some() {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
             }
             if let Some(bearer) = bearer {
@@ -218,25 +168,23 @@ impl Caller {
                 value.set_sensitive(true);
                 headers.insert(header::AUTHORIZATION, value);
             }
-            Ok(Outgoing { method: call.method.clone(), url: call.url.clone(), headers, body: call.body.clone() })
+            Ok(Outgoing { method: method.clone(), url: url.clone(), headers, body: body.clone() })
         };
         self.0.transport.send(call.operation, call.repeat, begun, prepare).await
     }
 
     fn refused(&self, call: &Call<'_>, answer: &Answer, bearer: Option<&AccessToken>) -> Error {
-        let bearer = bearer.map(AccessToken::expose_secret);
-        let hidden: Vec<&str> = call.hidden.iter().copied().chain(bearer).collect();
-        let refusal = Refusal::of(answer, &hidden);
+        let refusal = refusal::read(answer, &call.hidden(bearer.map(AccessToken::expose_secret)));
         let missing = refusal.code.as_deref().is_some_and(|code| {
             code.contains("credential_not_found")
                 || code.starts_with("ResourceNotFound")
                 || code.starts_with("EntityNotExist")
         });
-        let kind = match refusal.kind() {
+        let kind = match refusal::kind(&refusal) {
             ErrorKind::InvalidRequest | ErrorKind::PermissionDenied if missing => ErrorKind::NotFound,
             kind => kind,
         };
-        let error = refusal.error(kind, call.operation);
+        let error = refusal.error(kind, call.operation, PLATFORM);
         let client = &self.0.client_id;
         match kind {
             ErrorKind::InvalidRequest => error.with_hint("correct what IDaaS complains about, then call again"),
@@ -244,9 +192,9 @@ impl Caller {
                 "IDaaS refused two tokens, the second a new one; check that the token endpoint and the developer API endpoint are of the same instance and region",
             ),
             ErrorKind::PermissionDenied => {
-                let permission = call.right.permission().unwrap_or("the operation");
-                let whose = if call.user.is_some() { " and to this user" } else { "" };
-                let consent = if call.user.is_none() {
+                let permission = call.request.right.permission().unwrap_or("the operation");
+                let whose = if call.request.user.is_some() { " and to this user" } else { "" };
+                let consent = if call.request.user.is_none() {
                     "; if the provider asks users for consent, ask for a user: USER_FEDERATION"
                 } else {
                     ""

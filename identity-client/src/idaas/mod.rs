@@ -80,12 +80,13 @@ use self::{
 };
 use crate::{
     client::IdentityClient,
-    clock::{Clock, Moment, SystemClock},
+    clock::{Clock, Moment},
     credential_request::Flow,
     env::Environment,
     error::BuildError,
     name::Scope,
     retry::RetryPolicy,
+    surroundings::{Surroundings, surroundings, texts},
     transport::{HttpOptions, Transport},
 };
 
@@ -181,56 +182,28 @@ impl fmt::Debug for Idaas {
 }
 
 /// Builds an [`Idaas`]. What is given in code comes before what the file has.
+#[derive(Default)]
 #[must_use]
 pub struct IdaasBuilder {
     given: Given,
-    environment: Option<Environment>,
-    http: Option<HttpOptions>,
-    clock: Arc<dyn Clock>,
-}
-
-impl Default for IdaasBuilder {
-    fn default() -> Self {
-        Self { given: Given::default(), environment: None, http: None, clock: Arc::new(SystemClock) }
-    }
+    surroundings: Surroundings,
 }
 
 impl IdaasBuilder {
-    /// The instance, `idaas_…`.
-    pub fn with_instance_id(mut self, id: impl Into<String>) -> Self {
-        self.given.instance_id = Some(id.into());
-        self
-    }
-
-    /// The application, `app_…`.
-    pub fn with_client_id(mut self, id: impl Into<String>) -> Self {
-        self.given.client_id = Some(id.into());
-        self
-    }
-
-    /// The issuer, `https://{domain}/api/v2/iauths_system/oauth2`, exactly as its discovery document has it. Without a token
-    /// endpoint it is asked where that is, once, when the first token is needed.
-    pub fn with_issuer(mut self, url: impl Into<String>) -> Self {
-        self.given.issuer = Some(url.into());
-        self
-    }
-
-    /// The token endpoint, exactly as IDaaS has it: assertions name it as their audience.
-    pub fn with_token_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.given.token_endpoint = Some(url.into());
-        self
-    }
-
-    /// The developer API, for keys and third parties' tokens: a host such as `eiam-developerapi.cn-hangzhou.aliyuncs.com`, or a URL.
-    pub fn with_developer_api_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.given.developer_api_endpoint = Some(url.into());
-        self
-    }
-
-    /// The OpenAPI, for [`ClientAuthentication::open_api`]: a host such as `eiam.cn-hangzhou.aliyuncs.com`, or a URL.
-    pub fn with_open_api_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.given.open_api_endpoint = Some(url.into());
-        self
+    texts! {
+        /// The instance, `idaas_…`.
+        with_instance_id = instance_id;
+        /// The application, `app_…`.
+        with_client_id = client_id;
+        /// The issuer, `https://{domain}/api/v2/iauths_system/oauth2`, exactly as its discovery document has it. Without a token
+        /// endpoint it is asked where that is, once, when the first token is needed.
+        with_issuer = issuer;
+        /// The token endpoint, exactly as IDaaS has it: assertions name it as their audience.
+        with_token_endpoint = token_endpoint;
+        /// The developer API, for keys and third parties' tokens: a host such as `eiam-developerapi.cn-hangzhou.aliyuncs.com`, or a URL.
+        with_developer_api_endpoint = developer_api_endpoint;
+        /// The OpenAPI, for [`ClientAuthentication::open_api`]: a host such as `eiam.cn-hangzhou.aliyuncs.com`, or a URL.
+        with_open_api_endpoint = open_api_endpoint;
     }
 
     /// How the agent authenticates.
@@ -259,23 +232,14 @@ impl IdaasBuilder {
         self
     }
 
-    /// How IDaaS is reached. Default: the timeouts of the file's `httpConfiguration`.
-    pub fn with_http(mut self, options: HttpOptions) -> Self {
-        self.http = Some(options);
-        self
-    }
-
-    /// Takes what is not given in code from the file that this environment leads to, and variables that are named from there.
-    /// Without this, only a file given in code is read, and variables are those of the process.
-    pub fn with_environment(mut self, environment: &Environment) -> Self {
-        self.environment = Some(environment.clone());
-        self
-    }
-
-    /// Tells the time, for assertions and the lifetime of tokens. Default: [`SystemClock`].
-    pub fn with_clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
+    surroundings! {
+        /// How IDaaS is reached. Default: the timeouts of the file's `httpConfiguration`.
+        with_http;
+        /// Takes what is not given in code from the file that this environment leads to, and variables that are named from there.
+        /// Without this, only a file given in code is read, and variables are those of the process.
+        with_environment;
+        /// Tells the time, for assertions and the lifetime of tokens. Default: [`SystemClock`](crate::SystemClock).
+        with_clock;
     }
 
     /// Builds it. Nothing is sent.
@@ -283,11 +247,11 @@ impl IdaasBuilder {
     /// # Errors
     /// [`BuildError::is_missing`] if nothing is configured anywhere; else what is there and cannot be used.
     pub fn build(self) -> Result<Idaas, BuildError> {
-        let settings = Settings::resolve(self.given, self.environment.as_ref())?;
-        let http = self.http.unwrap_or_else(|| settings.http.clone());
-        let transport = Transport::new(&http, Arc::clone(&self.clock))?;
+        let settings = Settings::resolve(self.given, self.surroundings.environment.as_ref())?;
+        let transport = self.surroundings.transport(&settings.http)?;
+        let Surroundings { environment, clock, .. } = self.surroundings;
         let metadata = settings.authentication.metadata().map(|_| metadata_options());
-        let metadata = metadata.map(|options| Transport::new(&options, Arc::clone(&self.clock))).transpose()?;
+        let metadata = metadata.map(|options| Transport::new(&options, Arc::clone(&clock))).transpose()?;
         let endpoint = settings.description();
         let names = (settings.instance_id.clone(), settings.client.as_str().to_owned());
         let tokens = Tokens::new(Shared {
@@ -297,14 +261,14 @@ impl IdaasBuilder {
             open_api: settings.open_api,
             authentication: settings.authentication,
             actor: settings.actor,
-            environment: self.environment.unwrap_or_else(Environment::process),
+            environment: environment.unwrap_or_else(Environment::process),
             transport: transport.clone(),
             metadata,
-            clock: Arc::clone(&self.clock),
+            clock: Arc::clone(&clock),
             pause: std::sync::Mutex::default(),
         });
-        let kept = IdentityClient::builder().with_platform(tokens.clone()).with_clock(Told(Arc::clone(&self.clock)));
-        let caller = Caller::new(settings.developer_api, names, transport, self.clock, kept.build()?);
+        let kept = IdentityClient::builder().with_platform(tokens.clone()).with_clock(Told(Arc::clone(&clock)));
+        let caller = Caller::new(settings.developer_api, names, transport, clock, kept.build()?);
         let default_scopes = settings.default_scopes.into();
         let (issuer, key_flow) = (settings.issuer, settings.key_flow);
         Ok(Idaas { tokens, caller, endpoint, issuer, key_flow, default_scopes })
@@ -335,7 +299,7 @@ impl fmt::Debug for IdaasBuilder {
             .field("client_id", &self.given.client_id)
             .field("authentication", &self.given.authentication)
             .field("file", &self.given.file)
-            .field("environment", &self.environment)
+            .field("environment", &self.surroundings.environment)
             .finish_non_exhaustive()
     }
 }

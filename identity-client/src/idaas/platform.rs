@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::{
@@ -22,7 +21,7 @@ use crate::{
     name::{ProviderName, Scope},
     platform::{Description, Issued, Platform},
     principal::User,
-    wire::is_false,
+    wire::{filled, is_false},
 };
 
 pub(crate) const NAME: &str = "idaas";
@@ -101,7 +100,7 @@ impl Idaas {
             )
             .with_hint("read it with `Idaas::credentials().obtain(..)`, or name a credential of type `api_key`"));
         }
-        let key = credential.api_key().filter(|key| !key.expose_secret().trim().is_empty()).cloned();
+        let key = credential.api_key().filter(|key| filled(key)).cloned();
         let key = key.ok_or_else(|| {
             Error::protocol(format!("IDaaS answered without the key of the hosted credential `{provider}`"))
         })?;
@@ -142,7 +141,7 @@ impl Idaas {
 
     fn third_party_token(&self, content: OAuthContent, answer: &AuthenticationToken) -> Result<Issued, Error> {
         let refuse = |problem: &str| Err(Error::protocol(format!("IDaaS answered with {problem}")));
-        let token = content.access_token_value.filter(|token: &SecretString| !token.expose_secret().trim().is_empty());
+        let token = content.access_token_value.filter(filled);
         let Some(token) = token else { return refuse("an empty access token") };
         // RFC 6749 section 7.1: a token of a type that the client does not understand must not be used.
         if content.token_type.is_some_and(|kind| !kind.is_empty() && !kind.eq_ignore_ascii_case("bearer")) {
@@ -265,12 +264,7 @@ impl Platform for Idaas {
         if joined(request.scopes()).len() > MAX_SCOPE {
             return Err(Error::invalid(format!("the scopes have more than {MAX_SCOPE} characters in all")));
         }
-        for (index, (name, _)) in options.custom_parameters.iter().enumerate() {
-            if name.is_empty() || options.custom_parameters[..index].iter().any(|(earlier, _)| earlier == name) {
-                return Err(Error::invalid("a custom parameter has no name, or one that another has too"));
-            }
-        }
-        Ok(())
+        options.check_custom_parameters()
     }
 
     async fn api_key_flow(&self, _: &ProviderName) -> Result<Flow, Error> {
@@ -380,8 +374,5 @@ fn ended(error: Error, provider: &ProviderName) -> Error {
     if error.kind() != ErrorKind::NotFound {
         return error;
     }
-    expired(provider)
-        .with_status(404)
-        .with_code(error.code().map(str::to_owned))
-        .with_request_id(error.request_id().map(str::to_owned))
+    expired(provider).with_answer_of(&error).with_status(404)
 }

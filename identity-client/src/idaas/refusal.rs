@@ -1,12 +1,10 @@
 //! What an answer that is not a success says, in any of the three forms that IDaaS has.
 
-use std::time::Duration;
-
-use http::HeaderMap;
 use serde_json::Value;
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::ErrorKind,
+    refusal::{Refusal, code_text},
     shown::{shown_code, shown_text},
     transport::Answer,
 };
@@ -15,74 +13,24 @@ use crate::{
 const FORMS: [[&str; 3]; 3] =
     [["error", "error_description", "request_id"], ["Code", "Message", "RequestId"], ["code", "message", "requestId"]];
 
-/// An error answer, read. The raw body is never shown.
-#[derive(Debug, Clone)]
-pub(crate) struct Refusal {
-    pub(crate) status: u16,
-    /// A code of the service's, `[A-Za-z0-9_.-]{1,64}`.
-    pub(crate) code: Option<String>,
-    text: Option<String>,
-    request_id: Option<String>,
-    pub(crate) retry_after: Option<Duration>,
+/// `hidden` is what the request held and nobody may see.
+pub(crate) fn read(answer: &Answer, hidden: &[&str]) -> Refusal {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let member = |column: usize| FORMS.iter().filter_map(move |form| form.get(column)).map(|name| &body[*name]);
+    let code = member(0).find_map(|code| shown_code(&code_text(code)?, hidden));
+    let text = member(1).find_map(|text| shown_text(text.as_str()?, hidden));
+    let header = ["x-acs-request-id", "x-request-id"]
+        .into_iter()
+        .find_map(|name| shown_code(answer.headers.get(name)?.to_str().ok()?, hidden));
+    let request_id = member(2).find_map(|id| shown_code(id.as_str()?, hidden)).or(header);
+    Refusal { status: answer.status, code, text, request_id, retry_after: answer.retry_after() }
 }
 
-impl Refusal {
-    /// `hidden` is what the request held and nobody may see.
-    pub(crate) fn of(answer: &Answer, hidden: &[&str]) -> Self {
-        Self { retry_after: answer.retry_after(), ..Self::read(answer.status, &answer.headers, &answer.body, hidden) }
-    }
-
-    fn read(status: u16, headers: &HeaderMap, body: &[u8], hidden: &[&str]) -> Self {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let member = |column: usize| FORMS.iter().filter_map(move |form| form.get(column)).map(|name| &body[*name]);
-        let code = member(0).find_map(|code| shown_code(&as_text(code)?, hidden));
-        let text = member(1).find_map(|text| shown_text(text.as_str()?, hidden));
-        let header = ["x-acs-request-id", "x-request-id"]
-            .into_iter()
-            .find_map(|name| shown_code(headers.get(name)?.to_str().ok()?, hidden));
-        let request_id = member(2).find_map(|id| shown_code(id.as_str()?, hidden)).or(header);
-        Self { status, code, text, request_id, retry_after: None }
-    }
-
-    pub(crate) fn has_code(&self, codes: &[&str]) -> bool {
-        self.code.as_deref().is_some_and(|code| codes.contains(&code))
-    }
-
-    /// What it is, as far as status and code say it of any operation.
-    pub(crate) fn kind(&self) -> ErrorKind {
-        // The OpenAPI gateway throttles with 400.
-        if self.code.as_deref().is_some_and(|code| code.starts_with("Throttling")) {
-            return ErrorKind::RateLimited;
-        }
-        match self.status {
-            400 | 422 => ErrorKind::InvalidRequest,
-            401 => ErrorKind::Unauthenticated,
-            403 => ErrorKind::PermissionDenied,
-            404 => ErrorKind::NotFound,
-            409 => ErrorKind::Conflict,
-            429 => ErrorKind::RateLimited,
-            408 | 500..=599 => ErrorKind::Unavailable,
-            _ => ErrorKind::Protocol,
-        }
-    }
-
-    /// `operation` is what was tried, as in "could not get the API key".
-    pub(crate) fn error(&self, kind: ErrorKind, operation: &str) -> Error {
-        let said = self.text.as_ref().map_or_else(String::new, |text| format!(": IDaaS says \"{text}\""));
-        Error::new(kind, format!("could not {operation}{said}"))
-            .with_status(self.status)
-            .with_code(self.code.clone())
-            .with_request_id(self.request_id.clone())
-            .with_retry_after(self.retry_after)
-    }
-}
-
-fn as_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
+/// What it is, as far as status and code say it of any operation.
+pub(crate) fn kind(refusal: &Refusal) -> ErrorKind {
+    // The OpenAPI gateway throttles with 400.
+    let throttled = refusal.code.as_deref().is_some_and(|code| code.starts_with("Throttling"));
+    if throttled { ErrorKind::RateLimited } else { refusal.kind_of_status() }
 }
 
 #[cfg(test)]
@@ -132,10 +80,10 @@ mod tests {
             (502, "", None, None, None, ErrorKind::Unavailable),
             (307, "null", None, None, None, ErrorKind::Protocol),
         ] {
-            let refusal = Refusal::read(status, &HeaderMap::new(), body.as_bytes(), &[]);
+            let refusal = read(&Answer::of(status, body.as_bytes()), &[]);
             assert_eq!((refusal.code.as_deref(), refusal.text.as_deref()), (code, text), "{body}");
-            assert_eq!((refusal.request_id.as_deref(), refusal.kind()), (id, kind), "{body}");
-            let error = refusal.error(refusal.kind(), "do it").to_string();
+            assert_eq!((refusal.request_id.as_deref(), super::kind(&refusal)), (id, kind), "{body}");
+            let error = refusal.error(kind, "do it", "IDaaS").to_string();
             assert!(error.contains(&status.to_string()) && !error.contains("None") && !error.contains('<'), "{error}");
         }
     }
@@ -144,7 +92,7 @@ mod tests {
         #[test]
         fn w22_no_error_repeats_what_is_hidden(before in "[ -~]{0,40}", secret in "[!-~]{6,60}", after in "[ -~]{0,40}") {
             let body = serde_json::json!({ "error_description": format!("{before}{secret}{after}"), "error": secret });
-            let refusal = Refusal::read(400, &HeaderMap::new(), body.to_string().as_bytes(), &[&secret]);
+            let refusal = read(&Answer::of(400, body.to_string().as_bytes()), &[&secret]);
             prop_assert!(refusal.text.is_none() && refusal.code.is_none());
         }
     }

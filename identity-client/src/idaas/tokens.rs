@@ -16,9 +16,9 @@ use zeroize::Zeroizing;
 
 use super::{
     authentication::{ClientAuthentication, Method, Shown, World},
+    call::PLATFORM,
     discovery::TokenEndpoint,
-    open_api,
-    refusal::Refusal,
+    open_api, refusal,
     scope::Permissions,
     secret::SecretSource,
 };
@@ -30,10 +30,12 @@ use crate::{
     env::Environment,
     error::{Error, ErrorKind},
     name::{AgentIdentityName, ProviderName, Scope},
+    pause::Pause,
     platform::{Description, Issued, Platform},
     principal::User,
+    refusal::Refusal,
     transport::{Answer, Endpoint, Outgoing, Repeat, Transport},
-    wire::{object, seconds},
+    wire::{filled, object, seconds},
 };
 
 const OPERATION: &str = "get an IDaaS token";
@@ -65,13 +67,6 @@ pub(crate) struct Shared {
     pub(crate) metadata: Option<Transport>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) pause: Mutex<Option<Pause>>,
-}
-
-/// The endpoint has refused the client, and is not asked again for a while.
-pub(crate) struct Pause {
-    refusal: Refusal,
-    since: Moment,
-    lasts: Duration,
 }
 
 /// For whom a token is.
@@ -117,11 +112,10 @@ impl Tokens {
     /// Asks for a new token.
     pub(crate) async fn issue(&self, permissions: Permissions<'_>, subject: Subject<'_>) -> Result<Issued, Error> {
         let begun = self.0.clock.now();
-        if let Some(pause) = &*self.lock() {
-            let rest = pause.lasts.saturating_sub(begun.since(&pause.since));
-            if !rest.is_zero() {
-                return Err(self.refused(&pause.refusal, Subject::Agent).with_retry_after(Some(rest)));
-            }
+        if let Some(pause) = &*self.lock()
+            && let Some(rest) = pause.rest(begun)
+        {
+            return Err(self.refused(&pause.refusal, Subject::Agent).with_retry_after(Some(rest)));
         }
         let (answer, hidden) = match &self.0.authentication.method {
             Method::OpenApi(source) => {
@@ -139,11 +133,11 @@ impl Tokens {
             };
         }
         let hidden = hidden.iter().map(ExposeSecret::expose_secret).chain(subject.token());
-        let refusal = Refusal::of(&answer, &hidden.collect::<Vec<_>>());
+        let refusal = refusal::read(&answer, &hidden.collect::<Vec<_>>());
         let error = self.refused(&refusal, subject);
         let asked = refusal.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
         let lasts = if is_of_client(&refusal, subject) { asked.max(PAUSE_AFTER_REFUSAL) } else { asked };
-        if lasts.is_zero() || !(is_of_client(&refusal, subject) || refusal.kind() == ErrorKind::RateLimited) {
+        if lasts.is_zero() || !(is_of_client(&refusal, subject) || refusal::kind(&refusal) == ErrorKind::RateLimited) {
             return Err(error);
         }
         *self.lock() = Some(Pause { refusal, since: self.0.clock.now(), lasts });
@@ -194,7 +188,8 @@ impl Tokens {
         let method = self.0.authentication.name();
         let client = &self.0.client;
         if is_of_client(refusal, subject) {
-            let error = refusal.error(ErrorKind::Unauthenticated, &format!("{OPERATION} as `{client}` by {method}"));
+            let error =
+                refusal.error(ErrorKind::Unauthenticated, &format!("{OPERATION} as `{client}` by {method}"), PLATFORM);
             return error.with_hint(match self.0.authentication.method {
                 Method::OpenApi(_) => "check that the RAM role's AccessKey is current, and that the role may do `eiam:GenerateOauthToken` on the application",
                 Method::SecretBasic(_) | Method::SecretPost(_) | Method::SecretJwt(_) => "check the client id, that the secret is one of the application's two live ones, and that the application has this method enabled; the secret is read again for the next request",
@@ -207,11 +202,12 @@ impl Tokens {
                 || refusal.has_code(&["invalid_grant", "invalid_token", "invalid_request"])
                 || refusal.code.as_deref().is_some_and(|code| code.contains("SubjectToken")))
         {
-            let error = refusal.error(ErrorKind::Unauthenticated, "exchange the user's token");
+            let error = refusal.error(ErrorKind::Unauthenticated, "exchange the user's token", PLATFORM);
             return error.with_hint("the token by which the user called has expired, or is not an access token of this IDaaS instance for this agent: the user must sign in again");
         }
-        let kind = if refusal.has_code(&["access_denied"]) { ErrorKind::PermissionDenied } else { refusal.kind() };
-        let error = refusal.error(kind, OPERATION);
+        let kind =
+            if refusal.has_code(&["access_denied"]) { ErrorKind::PermissionDenied } else { refusal::kind(refusal) };
+        let error = refusal.error(kind, OPERATION, PLATFORM);
         match kind {
             ErrorKind::InvalidRequest if refusal.has_code(&["invalid_scope", "invalid_target", "InvalidParameter.ScopeValues"]) => error.with_hint(format!(
                 "grant the application `{client}` these permissions of that audience in the IDaaS console, and check that both are written as there"
@@ -345,8 +341,7 @@ pub(crate) fn issued(
     if kind.meaning.is_some_and(|kind| !kind.is_empty() && kind != ACCESS_TOKEN) {
         return Err(protocol("holds a token of another kind than the access token that was asked for"));
     }
-    let token =
-        token.filter(|token| !token.expose_secret().trim().is_empty()).ok_or_else(|| protocol("holds no token"))?;
+    let token = token.filter(filled).ok_or_else(|| protocol("holds no token"))?;
     if !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(protocol("holds a token that cannot stand in a header"));
     }

@@ -14,6 +14,8 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     /// May hold a credential, so it is wiped when dropped.
     pub(crate) body: Zeroizing<Vec<u8>>,
+    /// How many tries it took. After more than one it is open what those before it did.
+    pub(crate) tries: u32,
     pub(super) received: SystemTime,
 }
 
@@ -50,16 +52,20 @@ impl Answer {
         matches!(self.status, 408 | 429 | 500 | 502 | 503 | 504) || (!self.is_success() && self.is_throttled())
     }
 
-    #[cfg(all(test, feature = "agent-identity"))]
+    #[cfg(all(test, any(feature = "agentbase", feature = "agent-identity", feature = "idaas")))]
     pub(crate) fn of(status: u16, body: &[u8]) -> Self {
         let received = SystemTime::UNIX_EPOCH;
-        Self { status, headers: HeaderMap::new(), body: Zeroizing::new(body.to_vec()), received }
+        Self { status, headers: HeaderMap::new(), body: Zeroizing::new(body.to_vec()), tries: 1, received }
     }
 }
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").field("status", &self.status).field("length", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("length", &self.body.len())
+            .field("tries", &self.tries)
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,7 +81,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(http::header::RETRY_AFTER, HeaderValue::try_from(text).unwrap());
             let received = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-            Answer { status: 503, headers, body: Zeroizing::new(Vec::new()), received }.retry_after()
+            Answer { status: 503, headers, body: Zeroizing::new(Vec::new()), tries: 1, received }.retry_after()
         };
         assert_eq!(answer("7"), Some(Duration::from_secs(7)));
         assert_eq!(answer("Sun, 06 Nov 1994 08:49:50 GMT"), Some(Duration::from_secs(13)));

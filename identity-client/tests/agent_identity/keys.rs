@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use identity_client::{
-    Clock as _, Environment,
+    Clock as _, Environment, ErrorKind,
     agent_identity::{AgentIdentity, CredentialSource, Management},
 };
 use serde_json::{Value, json};
@@ -214,4 +214,23 @@ async fn temporary_keys_are_renewed_ahead_and_serve_on_when_that_fails() {
     assert_eq!(signer().await, "STS.1", "what cannot be renewed and is good serves on");
     clock.advance(6);
     assert_eq!(signer().await, "STS.2");
+}
+
+#[tokio::test]
+async fn what_was_not_there_when_the_key_was_renewed_was_not_deleted() {
+    let home = tempfile::tempdir().unwrap();
+    let mut keys = 0;
+    let server = Server::raw(move |seen| match (seen.path.as_str(), seen.signer()) {
+        ("/keys", _) => {
+            keys += 1;
+            Reply::json(200, &temporary(&format!("STS.{keys}"), "2099-01-01T00:00:00Z"))
+        }
+        (_, "STS.1") => refused(400, "InvalidSecurityToken.Expired"),
+        _ => refused(404, "EntityNotExists.WorkloadIdentity"),
+    })
+    .await;
+    let uri = format!("{}/keys", server.origin());
+    let environment = environment(home.path(), &[("ALIBABA_CLOUD_CREDENTIALS_URI", &uri)]);
+    let error = management(&server, &environment).workload_identities().delete("gone").await.unwrap_err();
+    assert_eq!((error.kind(), server.asked("DeleteWorkloadIdentity").len()), (ErrorKind::NotFound, 2), "{error}");
 }
