@@ -10,8 +10,7 @@ from alibabacloud_agentidentity20250901 import models as control
 from alibabacloud_agentidentitydata20251127 import models as data
 from botocore.config import Config as StoreConfig
 from botocore.exceptions import ClientError
-from harness import CheckFailed, fetch, fresh, query_of, require
-from peer import RETURN_URL, decide, refused
+from peer import RETURN_URL, CheckFailed, decide, fetch, fresh, query_of, refused, require
 
 
 def _agent(emulator, **more):

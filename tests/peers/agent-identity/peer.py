@@ -11,7 +11,8 @@ from alibabacloud_agentidentitydata20251127.client import Client as DataClient
 from alibabacloud_credentials.client import Client as CredentialClient
 from alibabacloud_credentials.models import Config as CredentialConfig
 from alibabacloud_tea_openapi.utils_models import Config
-from harness import CheckFailed, fetch, require, userinfo
+# The checks take from here what they need of it.
+from harness import CheckFailed, fetch, fresh, query_of, require, userinfo
 
 RETURN_URL = "https://app.example.com/callback"
 
