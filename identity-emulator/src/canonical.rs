@@ -1,6 +1,7 @@
 //! What the signatures of all dialects have in common: the canonical form of what was received.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use http::header::HOST;
 use http::{HeaderMap, HeaderName, Method, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -45,6 +46,33 @@ fn encoded(part: &str, plus: Plus) -> Option<String> {
     let part = if plus == Plus::Space { part.replace('+', "%20") } else { part.to_owned() };
     let decoded = percent_decode_str(&part).decode_utf8().ok()?;
     Some(utf8_percent_encode(&decoded, KEPT).to_string())
+}
+
+/// The host that a request names.
+pub(crate) fn host(received: Received<'_>) -> Option<&str> {
+    only(received.headers, &HOST).or_else(|| received.uri.authority().map(http::uri::Authority::as_str))
+}
+
+/// The canonical request: method, path, query, the signed headers, of which `host` has this value, and the body's hash.
+pub(crate) fn canonical_request(
+    received: Received<'_>,
+    plus: Plus,
+    signed: &[&str],
+    host: Option<&str>,
+    body_hash: &str,
+) -> Option<String> {
+    let mut lines = String::new();
+    for name in signed {
+        let value = if *name == "host" {
+            host?
+        } else {
+            only(received.headers, &HeaderName::try_from(*name).ok().filter(|known| known.as_str() == *name)?)?
+        };
+        lines.extend([name, ":", value, "\n"]);
+    }
+    let query = canonical_query(received.uri.query().unwrap_or_default(), plus)?;
+    let (method, path) = (received.method, received.uri.path());
+    Some(format!("{method}\n{path}\n{query}\n{lines}\n{}\n{body_hash}", signed.join(";")))
 }
 
 /// SHA-256 in small hex digits.

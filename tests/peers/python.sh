@@ -53,8 +53,8 @@ start_emulator() { # HUMAN ARGUMENT…
 }
 
 # The packages read and write files in their working directory, and proxies from the environment: neither is ours.
-drive() { # ARGUMENT…
+run() { # PROGRAM ARGUMENT…
     cd "$scratch"
-    env -i PATH="$PATH" HOME="$scratch" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-        timeout --kill-after=10 300 "$venv/bin/python" "$here/drive.py" "$@"
+    env -i PATH="$PATH" HOME="$scratch" PYTHONPATH="$here/../python" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+        timeout --kill-after=10 300 "$venv/bin/python" "$here/$1" "${@:2}"
 }

@@ -10,6 +10,8 @@
 )]
 
 mod applications;
+#[path = "../common/captured.rs"]
+mod captured;
 mod configuration;
 mod consent;
 mod keys;

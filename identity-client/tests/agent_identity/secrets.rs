@@ -1,48 +1,15 @@
 //! No secret in any `Debug`, `Display`, error chain or log line: everything that could print is made to print.
 
-use std::{
-    fmt::Debug,
-    io::Write,
-    sync::{Arc, Mutex},
-};
-
 use identity_client::{
     Acquired, CredentialRef, Error, Platform as _, Wait,
     agent_identity::{NewOAuth2Provider, OAuth2Config},
 };
 use serde_json::json;
-use tracing_subscriber::prelude::*;
 
-use crate::support::{KEY_SECRET, Reply, SESSION, Server, USER_TOKEN, alice, client, consent};
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Captured {
-    fn debug(&self, value: &dyn Debug) {
-        writeln!(self.clone(), "{value:?} {value:#?}").unwrap();
-    }
-
-    fn error(&self, error: &Error) {
-        self.debug(error);
-        let mut cause: Option<&dyn std::error::Error> = Some(error);
-        while let Some(error) = cause {
-            writeln!(self.clone(), "{error}").unwrap();
-            cause = error.source();
-        }
-    }
-}
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use crate::{
+    captured::Captured,
+    support::{KEY_SECRET, Reply, SESSION, Server, USER_TOKEN, alice, client, consent},
+};
 
 /// What stands for every kind of secret, in what is configured, sent and answered.
 const SECRETS: [&str; 9] =
@@ -106,27 +73,14 @@ async fn everything(captured: &Captured) {
 #[test]
 fn w17_nothing_prints_a_secret() {
     let captured = Captured::default();
-    let writer = captured.clone();
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(move || writer.clone())
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-        .with_ansi(false);
     // The HTTP library's own events are its own business, but for the levels that an application would see.
-    let filter = tracing_subscriber::EnvFilter::new("debug,identity_client=trace");
-    let subscriber = tracing_subscriber::registry().with(filter).with(layer);
-    // With one dispatcher alive, a thread without any that reaches a callsite first switches it off for the whole process
-    // (tokio-rs/tracing#3611): the tests beside this one would mute it. A second dispatcher takes that shortcut away.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
-    tracing::subscriber::with_default(subscriber, || {
+    {
+        let _listening = captured.listen("debug,identity_client=trace");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(everything(&captured));
-    });
-    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    for secret in SECRETS {
-        let line = text.lines().find(|line| line.contains(secret));
-        assert_eq!(line, None, "{secret} was printed");
     }
-    for seen in ["identity_client.http", "InvalidParameter", "sts_credentials", "StsCredentials", "AgentIdentity"] {
-        assert!(text.contains(seen), "{seen} is missing: the harness sees nothing");
-    }
+    captured.check(
+        &SECRETS,
+        &["identity_client.http", "InvalidParameter", "sts_credentials", "StsCredentials", "AgentIdentity"],
+    );
 }

@@ -1,13 +1,13 @@
 //! Where configuration comes from, in which order, and how it is refused.
 
-use std::sync::{Arc, Mutex};
-
 use identity_client::{
     BuildError, Environment, IdentityClient,
     agentbase::{AgentBase, CredentialSource, Management},
 };
 use serde_json::json;
 use tempfile::TempDir;
+
+use crate::captured::Captured;
 
 const ID: (&str, &str) = ("GREENNODE_CLIENT_ID", "id-of-env");
 const SECRET: (&str, &str) = ("GREENNODE_CLIENT_SECRET", "hunter2-of-env");
@@ -194,30 +194,13 @@ fn managing_needs_no_agent_identity() {
     assert!(!format!("{builder:?}").contains("hunter2"));
 }
 
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What is logged while something is built.
 fn logged(variables: &[(&str, &str)], directory: &TempDir) -> String {
     let captured = Captured::default();
-    let writer = captured.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
     let environment = Environment::of(variables.iter().copied()).with_directory(directory.path());
-    // With one dispatcher alive, a thread without any that reaches a callsite first switches it off for the whole process
-    // (tokio-rs/tracing#3611): the tests beside this one would mute it. A second dispatcher takes that shortcut away.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
-    tracing::subscriber::with_default(subscriber, || AgentBase::from_environment(&environment).unwrap());
-    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let _listening = captured.listen("info");
+    AgentBase::from_environment(&environment).unwrap();
+    let text = captured.text();
     assert!(!text.contains("hunter2") && !text.contains("default-user-1"), "{text}");
     text
 }

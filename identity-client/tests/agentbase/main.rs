@@ -8,6 +8,9 @@
     reason = "a test fails by panicking, and is read as a whole"
 )]
 
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+#[path = "../common/captured.rs"]
+mod captured;
 mod configuration;
 mod consent;
 mod errors;

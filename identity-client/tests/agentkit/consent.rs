@@ -22,6 +22,13 @@ async fn pending(client: &IdentityClient, user: &User) -> PendingAuthorization {
     }
 }
 
+/// A client, and what its sessions are bound with.
+fn bound(server: &Server) -> (IdentityClient, SessionBinding) {
+    let binding = SessionBinding::new();
+    let client = IdentityClient::builder().with_platform(server.agentkit()).with_session_binding(binding.clone());
+    (client.build().unwrap(), binding)
+}
+
 fn record(flow: &str, client_id: &str) -> Value {
     json!({ "Name": "feishu", "Vendor": 4, "Config": { "ClientId": client_id, "Flow": flow, "Scopes": ["docx:document:readonly"], "RedirectUrl": CALLBACK } })
 }
@@ -174,12 +181,7 @@ async fn w18_a_consent_is_completed_once_its_user_has_come_back_with_what_began_
             _ => ok(&needs_consent()),
         })
         .await;
-        let binding = SessionBinding::new();
-        let client = IdentityClient::builder()
-            .with_platform(server.agentkit())
-            .with_session_binding(binding.clone())
-            .build()
-            .unwrap();
+        let (client, binding) = bound(&server);
         let pending = pending(&client, &user).await;
         let state = pending.parts().custom_state.clone().unwrap();
         let waiting = client.resume::<AccessToken>(pending.clone()).acquire().await.unwrap();
@@ -210,12 +212,7 @@ async fn w18_the_poller_completes_if_the_return_url_could_not() {
         _ => ok(&needs_consent()),
     })
     .await;
-    let binding = SessionBinding::new();
-    let client = IdentityClient::builder()
-        .with_platform(server.agentkit())
-        .with_session_binding(binding.clone())
-        .build()
-        .unwrap();
+    let (client, binding) = bound(&server);
     let waiting = pending(&client, &alice()).await;
     let confirmed = binding.confirm(waiting.parts().custom_state.as_deref().unwrap(), &alice()).unwrap();
     binding.complete(&confirmed).await.unwrap_err();

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, and is read as a whole"
 )]
 
+#[path = "../common/captured.rs"]
+mod captured;
 mod configuration;
 mod consent;
 mod keys;

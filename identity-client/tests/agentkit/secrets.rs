@@ -1,48 +1,15 @@
 //! No secret in any `Debug`, `Display`, error chain or log line: everything that could print is made to print.
 
-use std::{
-    fmt::Debug,
-    io::Write,
-    sync::{Arc, Mutex},
-};
-
 use identity_client::{
-    Acquired, Error, IdentityClient, Platform as _, SecretString, Wait,
+    Acquired, IdentityClient, Platform as _, SecretString, Wait,
     agentkit::{AgentKit, Returned},
 };
 use serde_json::json;
-use tracing_subscriber::prelude::*;
 
-use crate::support::{RETURN_URL, ROLE, Server, alice, assumed, link, ok, quick, refused};
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Captured {
-    fn debug(&self, value: &dyn Debug) {
-        writeln!(self.clone(), "{value:?} {value:#?}").unwrap();
-    }
-
-    fn error(&self, error: &Error) {
-        self.debug(error);
-        let mut cause: Option<&dyn std::error::Error> = Some(error);
-        while let Some(error) = cause {
-            writeln!(self.clone(), "{error}").unwrap();
-            cause = error.source();
-        }
-    }
-}
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use crate::{
+    captured::Captured,
+    support::{RETURN_URL, ROLE, Server, alice, assumed, link, ok, quick, refused},
+};
 
 /// What stands for every kind of secret, in what is configured, sent and answered.
 const SECRETS: [&str; 13] = [
@@ -122,27 +89,13 @@ async fn everything(captured: &Captured) {
 #[test]
 fn w2_w14_w24_nothing_prints_a_secret() {
     let captured = Captured::default();
-    let writer = captured.clone();
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(move || writer.clone())
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-        .with_ansi(false)
-        .with_filter(tracing_subscriber::filter::filter_fn(|metadata| {
-            metadata.target().starts_with("identity_client")
-        }));
-    let subscriber = tracing_subscriber::registry().with(layer);
-    // See tests/client/secrets.rs for what a second dispatcher is good for.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
-    tracing::subscriber::with_default(subscriber, || {
+    {
+        let _listening = captured.listen("identity_client=trace");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(everything(&captured));
-    });
-    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    for secret in SECRETS {
-        let line = text.lines().find(|line| line.contains(secret));
-        assert_eq!(line, None, "{secret} was printed");
     }
-    for seen in ["identity_client.acquire", "identity_client.http", "SignatureDoesNotMatch", "assume the role"] {
-        assert!(text.contains(seen), "{seen} is missing");
-    }
+    captured.check(
+        &SECRETS,
+        &["identity_client.acquire", "identity_client.http", "SignatureDoesNotMatch", "assume the role"],
+    );
 }

@@ -7,7 +7,10 @@ use identity_client::{
     PendingAuthorization, Receipt, SessionBinding,
 };
 
-use crate::support::{Fake, HandClock, Script, secs, settle, user};
+use crate::{
+    captured::Captured,
+    support::{Fake, HandClock, Script, secs, settle, user},
+};
 
 const MINUTE: u64 = 60;
 
@@ -278,39 +281,21 @@ async fn bind_04_without_a_binding_a_receipt_says_unbound() {
 #[test]
 fn bind_04_a_client_warns_once_unless_it_was_told_why() {
     let warned = |accept: bool| {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(subscriber, || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-            let fake = Fake::new();
-            let builder = fake.builder();
-            let builder = if accept { builder.accept_unbound_consent("one user") } else { builder };
-            let client = builder.build().unwrap();
-            fake.then(Script::NeedsConsent).then(Script::NeedsConsent);
-            runtime.block_on(async {
-                begin(&client, "alice").await;
-                begin(&client, "bob").await;
-            });
+        let captured = Captured::default();
+        let _listening = captured.listen("info");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let fake = Fake::new();
+        let builder = fake.builder();
+        let builder = if accept { builder.accept_unbound_consent("one user") } else { builder };
+        let client = builder.build().unwrap();
+        fake.then(Script::NeedsConsent).then(Script::NeedsConsent);
+        runtime.block_on(async {
+            begin(&client, "alice").await;
+            begin(&client, "bob").await;
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        text.matches("accept_unbound_consent").count()
+        captured.text().matches("accept_unbound_consent").count()
     };
     assert_eq!((warned(false), warned(true)), (1, 0));
-}
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 #[tokio::test(start_paused = true)]

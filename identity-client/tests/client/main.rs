@@ -9,6 +9,8 @@
 
 mod binding;
 mod cache;
+#[path = "../common/captured.rs"]
+mod captured;
 mod consent;
 mod principals;
 mod rejection;

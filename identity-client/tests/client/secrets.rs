@@ -1,52 +1,14 @@
 //! No secret in any `Debug`, `Display`, error chain, log line or receipt: everything that could print is made to print.
 
-use std::{
-    fmt::{Debug, Display},
-    io::Write,
-    sync::{Arc, Mutex},
-};
-
 use identity_client::{
     Acquired, Error, ErrorKind, IdentityClient, JsonLinesAudit, PendingAuthorization, RequestContext, TracingAudit,
     Wait,
 };
-use tracing_subscriber::prelude::*;
 
-use crate::support::{Fake, HandClock, Script, secs, settle, user};
-
-/// Everything that was printed.
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Captured {
-    fn debug(&self, value: &dyn Debug) {
-        writeln!(self.clone(), "{value:?} {value:#?}").unwrap();
-    }
-
-    fn error(&self, error: &Error) {
-        self.debug(error);
-        let mut cause: Option<&dyn std::error::Error> = Some(error);
-        while let Some(error) = cause {
-            writeln!(self.clone(), "{}", error as &dyn Display).unwrap();
-            cause = error.source();
-        }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use crate::{
+    captured::Captured,
+    support::{Fake, HandClock, Script, secs, settle, user},
+};
 
 /// The parts that the fake makes its secrets, links and sessions of.
 const SECRETS: [&str; 3] = ["secret.", "secret-session", "/consent?"];
@@ -104,38 +66,27 @@ async fn everything(client: &IdentityClient, fake: &Fake, clock: &HandClock, cap
 #[test]
 fn w31_w32_w33_w34_nothing_prints_a_secret() {
     let captured = Captured::default();
-    let writer = captured.clone();
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(move || writer.clone())
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-        .with_ansi(false);
-    let subscriber = tracing_subscriber::registry().with(layer);
-    // With one dispatcher alive, a thread without any that reaches a callsite first switches it off for the whole process
-    // (tokio-rs/tracing#3611): the tests beside this one would mute it. A second dispatcher takes that shortcut away.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
-    tracing::subscriber::with_default(subscriber, || {
+    {
+        let _listening = captured.listen("trace");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let fake = Fake::new();
         let clock = HandClock::new();
         let client = fake.builder().with_clock(clock.clone()).with_audit(TracingAudit).build().unwrap();
         runtime.block_on(everything(&client, &fake, &clock, &captured));
-    });
+    }
+    // Spans, receipts, events, and the messages of errors.
+    captured.check(
+        &SECRETS,
+        &[
+            "asked of the fake",
+            "identity_client.acquire",
+            "credential requested",
+            "could not be renewed",
+            "waiting for a user",
+            "the service refused",
+        ],
+    );
     let text = captured.text();
-    for secret in SECRETS {
-        let line = text.lines().find(|line| line.contains(secret));
-        assert_eq!(line, None, "{secret} was printed");
-    }
-    // The harness sees what it should: spans, receipts, events, and the messages of errors.
-    for seen in [
-        "asked of the fake",
-        "identity_client.acquire",
-        "credential requested",
-        "could not be renewed",
-        "waiting for a user",
-        "the service refused",
-    ] {
-        assert!(text.contains(seen), "{seen} is missing");
-    }
     // A user is named in receipts only.
     for line in text.lines().filter(|line| line.contains("alice-of-wonderland")) {
         assert!(line.contains("credential requested"), "{line}");

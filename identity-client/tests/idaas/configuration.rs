@@ -1,16 +1,15 @@
 //! Where configuration comes from, what of it is taken, and how the rest is refused.
 
-use std::{
-    io::Write,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::path::Path;
 
 use identity_client::{BuildError, Environment, IdentityClient, idaas::Idaas};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Reply, Server, issue};
+use crate::{
+    captured::Captured,
+    support::{Reply, Server, issue},
+};
 
 /// As in the vendor's guide.
 fn whole() -> Value {
@@ -188,41 +187,22 @@ fn w30_what_is_missing_wrong_or_dangerous_is_named() {
     }
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn w30_a_key_that_nothing_reads_is_named_in_a_warning_and_its_value_is_not() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    // See `client/secrets.rs`: a second dispatcher keeps other threads from muting this one.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let file = with(&[
+        ("idassInstanceId", json!("hunter2")),
+        ("authnConfiguration.authenticationSubject", json!("CLIENT")),
+        ("authnConfiguration.clientSecret", json!("hunter2")),
+        ("httpConfiguration.proxy", json!("hunter2")),
+        ("hunter2 as a key", json!(1)),
+    ]);
     let directory = TempDir::new().unwrap();
-    tracing::subscriber::with_default(subscriber, || {
-        let file = with(&[
-            ("idassInstanceId", json!("hunter2")),
-            ("authnConfiguration.authenticationSubject", json!("CLIENT")),
-            ("authnConfiguration.clientSecret", json!("hunter2")),
-            ("httpConfiguration.proxy", json!("hunter2")),
-            ("hunter2 as a key", json!(1)),
-        ]);
-        let path = directory.path().join("c.json");
-        std::fs::write(&path, file.to_string()).unwrap();
-        Idaas::builder().with_config_file(&path).build().unwrap();
-    });
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let path = directory.path().join("c.json");
+    std::fs::write(&path, file.to_string()).unwrap();
+    let captured = Captured::default();
+    let _listening = captured.listen("info");
+    Idaas::builder().with_config_file(&path).build().unwrap();
+    let text = captured.text();
     for word in ["idassInstanceId", "authenticationSubject", "identityType", "clientSecret", "proxy"] {
         assert!(text.contains(word), "{word}: {text}");
     }

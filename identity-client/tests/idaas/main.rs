@@ -10,6 +10,8 @@
 
 mod assertions;
 mod authentication;
+#[path = "../common/captured.rs"]
+mod captured;
 mod configuration;
 mod consent;
 #[path = "../common/loopback.rs"]

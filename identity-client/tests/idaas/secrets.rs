@@ -1,49 +1,17 @@
 //! No secret in any `Debug`, `Display`, error chain or log line: everything that could print is made to print.
 
-use std::{
-    fmt::Debug,
-    io::Write,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use identity_client::{
-    Error, HttpOptions, SecretString, User, Wait,
+    HttpOptions, SecretString, User, Wait,
     idaas::{AUTHORIZATION_SERVER, AccessKeySource, ClientAuthentication, CloudKey, NewJwt, SecretSource, TokenFilter},
 };
 use serde_json::json;
-use tracing_subscriber::prelude::*;
 
-use crate::support::{Reply, SCOPE, SESSION, Seen, Server, client, quick};
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Captured {
-    fn debug(&self, value: &dyn Debug) {
-        writeln!(self.clone(), "{value:?} {value:#?}").unwrap();
-    }
-
-    fn error(&self, error: &Error) {
-        self.debug(error);
-        let mut cause: Option<&dyn std::error::Error> = Some(error);
-        while let Some(error) = cause {
-            writeln!(self.clone(), "{error}").unwrap();
-            cause = error.source();
-        }
-    }
-}
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use crate::{
+    captured::Captured,
+    support::{Reply, SCOPE, SESSION, Seen, Server, client, quick},
+};
 
 /// What stands for every kind of secret, in what is configured, sent and answered.
 const SECRETS: [&str; 13] = [
@@ -177,24 +145,13 @@ async fn everything(captured: &Captured) {
 #[test]
 fn w22_w25_nothing_prints_a_secret() {
     let captured = Captured::default();
-    let writer = captured.clone();
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(move || writer.clone())
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-        .with_ansi(false);
-    let subscriber = tracing_subscriber::registry().with(layer);
-    // See `client/secrets.rs`: a second dispatcher keeps other threads from muting this one.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
-    tracing::subscriber::with_default(subscriber, || {
+    {
+        let _listening = captured.listen("trace");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(everything(&captured));
-    });
-    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    for secret in SECRETS {
-        let line = text.lines().find(|line| line.contains(secret));
-        assert_eq!(line, None, "{secret} was printed");
     }
-    for seen in ["identity_client.http", "identity_client.acquire", "PRIVATE_KEY_JWT", "HTTP 400", "could not"] {
-        assert!(text.contains(seen), "{seen} is missing");
-    }
+    captured.check(
+        &SECRETS,
+        &["identity_client.http", "identity_client.acquire", "PRIVATE_KEY_JWT", "HTTP 400", "could not"],
+    );
 }

@@ -1,7 +1,7 @@
 //! Who sent a request: ACS3-HMAC-SHA256 over exactly what was received (contract section 4).
 
 use aws_lc_rs::hmac;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 use super::error::ApiError;
 use super::{Platform, StsSession};
 use crate::access::Unknown;
-use crate::canonical::{Plus, Received, canonical_query, hex, only, sha256};
+use crate::canonical::{Plus, Received, canonical_request, hex, host, only, sha256};
 use crate::clock;
 use crate::random;
 
@@ -94,7 +94,9 @@ pub(super) fn verify(platform: &Platform, received: Received<'_>, now: Timestamp
     if header(&X_ACS_HASH)? != body_hash {
         return Err(mismatch());
     }
-    let canonical = canonical(&credential.signed, received, &body_hash).ok_or_else(mismatch)?;
+    // Section 4, step 5.
+    let canonical = canonical_request(received, Plus::Space, &credential.signed, host(received), &body_hash);
+    let canonical = canonical.ok_or_else(mismatch)?;
     let to_sign = format!("{ALGORITHM}\n{}", sha256(canonical.as_bytes()));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
     let expected = hex(hmac::sign(&key, to_sign.as_bytes()).as_ref());
@@ -143,26 +145,4 @@ pub(super) fn use_up(platform: &Platform, whose: &str, nonce: &str, now: Timesta
         return Ok(());
     }
     Err(ApiError::bad("SignatureNonceUsed", "The nonce was used before; draw a new one for each request."))
-}
-
-/// The canonical request: section 4, step 5.
-fn canonical(signed: &[&str], received: Received<'_>, body_hash: &str) -> Option<String> {
-    let mut lines = String::new();
-    for name in signed {
-        let value = header_value(received, name)?;
-        lines.push_str(name);
-        lines.push(':');
-        lines.push_str(value);
-        lines.push('\n');
-    }
-    let query = canonical_query(received.uri.query().unwrap_or_default(), Plus::Space)?;
-    let (method, path) = (received.method, received.uri.path());
-    Some(format!("{method}\n{path}\n{query}\n{lines}\n{}\n{body_hash}", signed.join(";")))
-}
-
-fn header_value<'a>(received: Received<'a>, name: &str) -> Option<&'a str> {
-    if name != "host" {
-        return only(received.headers, &HeaderName::try_from(name).ok().filter(|known| known.as_str() == name)?);
-    }
-    only(received.headers, &HOST).or_else(|| received.uri.authority().map(http::uri::Authority::as_str))
 }

@@ -1,14 +1,14 @@
 //! Who sent a request: contract section 2, over exactly what was received.
 
 use aws_lc_rs::hmac;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, StatusCode};
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use secrecy::ExposeSecret as _;
 
 use super::error::ApiError;
 use crate::access::{Access, Unknown};
-use crate::canonical::{Plus, Received, canonical_query, hex, only, sha256};
+use crate::canonical::{Plus, Received, canonical_request, hex, host, only, sha256};
 use crate::random;
 
 const ALGORITHM: &str = "HMAC-SHA256";
@@ -107,7 +107,11 @@ pub(super) fn verify(
     if only(received.headers, &X_CONTENT_SHA256) != Some(body_hash.as_str()) {
         return Err(mismatch());
     }
-    let canonical = canonical(&credential.signed, received, &body_hash).ok_or_else(mismatch)?;
+    // Section 2, steps 5 and 6: the usual ports are left out.
+    let host =
+        host(received).map(|host| host.strip_suffix(":80").or_else(|| host.strip_suffix(":443")).unwrap_or(host));
+    let canonical = canonical_request(received, Plus::Itself, &credential.signed, host, &body_hash);
+    let canonical = canonical.ok_or_else(mismatch)?;
     let scope = format!("{}/{}/{}/request", credential.date, credential.region, credential.service);
     let canonical_hash = sha256(canonical.as_bytes());
     let to_sign = format!("{ALGORITHM}\n{date}\n{scope}\n{canonical_hash}");
@@ -128,29 +132,6 @@ fn check_time(date: &str, day: &str, now: Timestamp) -> Result<(), ApiError> {
         return Err(wrong("X-Date is more than 15 minutes from the time of the service; set the clock"));
     }
     Ok(())
-}
-
-/// The canonical request: section 2, steps 5 and 6.
-fn canonical(signed: &[&str], received: Received<'_>, body_hash: &str) -> Option<String> {
-    let mut lines = String::new();
-    for name in signed {
-        let value = header_value(received, name)?;
-        lines.push_str(name);
-        lines.push(':');
-        lines.push_str(value);
-        lines.push('\n');
-    }
-    let query = canonical_query(received.uri.query().unwrap_or_default(), Plus::Itself)?;
-    let (method, path) = (received.method, received.uri.path());
-    Some(format!("{method}\n{path}\n{query}\n{lines}\n{}\n{body_hash}", signed.join(";")))
-}
-
-fn header_value<'a>(received: Received<'a>, name: &str) -> Option<&'a str> {
-    if name != "host" {
-        return only(received.headers, &HeaderName::try_from(name).ok().filter(|known| known.as_str() == name)?);
-    }
-    let host = only(received.headers, &HOST).or_else(|| received.uri.authority().map(http::uri::Authority::as_str))?;
-    Some(host.strip_suffix(":80").or_else(|| host.strip_suffix(":443")).unwrap_or(host))
 }
 
 fn sign(key: &[u8], message: &[u8]) -> hmac::Tag {

@@ -13,15 +13,13 @@ use super::developer::{Answer, Caller, Request, required};
 use super::error::IdaasError;
 use crate::agentkit::CALLBACK_PATH;
 use crate::audit::AuditOutcome;
-use crate::clock;
+use crate::consent::{Asked, open, session_id, session_uri};
 use crate::core::Core;
 use crate::oauth::is_scope_token;
-use crate::random;
 use crate::tokens;
 use crate::trouble::Trouble;
-use crate::vault::{Asks, Grant, Session, SessionStatus, SettingOut, StoredToken, TokenKey, TokenProvider};
+use crate::vault::{Asks, Grant, Session, SessionStatus, StoredToken, TokenKey, TokenProvider};
 
-const SESSION_URI: &str = "urn:ietf:params:oauth:request_uri:";
 const LONGEST_SCOPE: usize = 256;
 
 #[derive(Deserialize)]
@@ -100,41 +98,16 @@ async fn for_user(core: &Arc<Core>, caller: &Caller, provider: &TokenProvider, k
             return Ok((AuditOutcome::Pending, pending(core, &open)));
         }
     }
-    let session = open(core, provider, key, fetch.custom_parameters).await?;
-    Ok((AuditOutcome::ConsentAsked, pending(core, &session)))
-}
-
-/// Opens a session, in the vault before anybody hears of it.
-async fn open(
-    core: &Arc<Core>,
-    provider: &TokenProvider,
-    key: TokenKey,
-    parameters: BTreeMap<String, String>,
-) -> Result<Arc<Session>, IdaasError> {
-    let registration = core.registration(&provider.provider).ok_or(Trouble::Unusable)?;
-    core.allow_own_callback(&registration)?;
-    let callback = format!("{}{CALLBACK_PATH}", core.origin);
-    let redirect = callback.parse().map_err(|_| Trouble::Unusable)?;
-    let TokenKey { grant, scopes } = key;
-    let wanted: Vec<String> = scopes.iter().cloned().collect();
-    let start = core.engine.begin_authorization(&registration, &redirect, &wanted, &parameters)?;
-    let now = core.clock.now();
-    let session = Session {
-        id: random::uuid(),
-        grant,
+    core.allow_own_callback(&core.registration(&provider.provider).ok_or(Trouble::Unusable)?)?;
+    let asked = Asked {
+        scopes: key.scopes,
+        parameters: fetch.custom_parameters,
+        redirect: format!("{}{CALLBACK_PATH}", core.origin).parse().map_err(|_| Trouble::Unusable)?,
         return_url: String::new(),
         custom_state: None,
-        state: Some(start.state),
-        asks: Asks::Consent { scopes, parameters, verifier: Some(start.verifier) },
-        setting_out: Some(SettingOut { url: String::from(start.url).into(), callback, followed: false }),
-        held: None,
-        status: SessionStatus::Open,
-        created_at: now,
-        expires_at: clock::add(now, core.session_lifetime),
     };
-    let session = core.vault.change(move |state| Ok::<_, IdaasError>(state.open_session(session))).await?;
-    core.human.opened(core, &session);
-    Ok(session)
+    let session = open(core, &provider.provider, key.grant, asked).await?;
+    Ok((AuditOutcome::ConsentAsked, pending(core, &session)))
 }
 
 fn pending(core: &Core, session: &Session) -> Value {
@@ -157,7 +130,7 @@ fn described(core: &Core, session: &Session) -> Value {
     let status = status(core, session);
     let mut answer = json!({
         "sessionId": session.id,
-        "sessionUri": format!("{SESSION_URI}{}", session.id),
+        "sessionUri": session_uri(&session.id),
         "sessionStatus": status,
     });
     if let ("pending", Some(start)) = (status, &session.setting_out) {
@@ -168,7 +141,7 @@ fn described(core: &Core, session: &Session) -> Value {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Asked {
+struct Named {
     session_uri: Option<String>,
 }
 
@@ -176,11 +149,10 @@ struct Asked {
 pub(super) async fn session(request: &Request<'_>) -> Answer {
     let core = request.core;
     let caller = request.caller("authentication_token:obtain").await?;
-    let asked: Asked = request.read()?;
-    let uri = required(asked.session_uri, "sessionUri")?;
+    let named: Named = request.read()?;
+    let uri = required(named.session_uri, "sessionUri")?;
     let missing = || IdaasError::from(crate::vault::Refusal::Missing(crate::vault::Thing::Session));
-    let id = uri.strip_prefix(SESSION_URI).filter(|id| random::is_uuid(id)).ok_or_else(missing)?;
-    let id = id.to_ascii_lowercase();
+    let id = session_id(&uri).ok_or_else(missing)?;
     let own = |session: &Session| session.grant == caller.grant(core, &session.grant.provider_id);
     let find = || core.vault.read().sessions.get(&id).filter(|session| own(session)).cloned();
     core.human.polled(core, &*find().ok_or_else(missing)?).await;

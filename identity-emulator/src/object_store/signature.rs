@@ -1,7 +1,7 @@
 //! AWS Signature Version 4, in headers or in the query of a presigned URL, by temporary credentials of the emulator.
 
 use aws_lc_rs::hmac;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::reply::Refused;
 use crate::access::{Access, Unknown};
 use crate::agent_identity::StsSession;
-use crate::canonical::{Plus, Received, canonical_query, hex, only, sha256};
+use crate::canonical::{Plus, Received, canonical_query, hex, host, only, sha256};
 use crate::random;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -144,11 +144,8 @@ fn signature(claim: &Claim, received: Received<'_>, secret: &SecretString, [day,
 fn canonical(claim: &Claim, received: Received<'_>) -> Option<String> {
     let mut lines = String::new();
     for name in claim.signed.split(';') {
-        let value = if name == "host" {
-            only(received.headers, &HOST).or_else(|| received.uri.authority().map(http::uri::Authority::as_str))?
-        } else {
-            only(received.headers, &HeaderName::try_from(name).ok()?)?
-        };
+        let value =
+            if name == "host" { host(received)? } else { only(received.headers, &HeaderName::try_from(name).ok()?)? };
         lines.push_str(name);
         lines.push(':');
         lines.push_str(value);

@@ -1,19 +1,16 @@
 //! The part of a seed that is for Alibaba Cloud Agent Identity.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::node::Node;
+use super::shared::{Client, identity_record, key, key_record};
 use super::{OwnClients, SeedError, tolerate};
 use crate::agent_identity::{CUSTOM, DEFAULT_VAULT, FEISHU, FLOWS, new_vault, role_arn};
 use crate::core::ServiceAccount;
 use crate::random;
-use crate::vault::{
-    BoundAgent, Endpoints, Identity, KeyProvider, OAuthProvider, State, TrustedIssuer, VaultedKey, VaultedProvider,
-};
+use crate::vault::{BoundAgent, State, TrustedIssuer, VaultedKey, VaultedProvider};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct AgentIdentitySeed {
@@ -56,32 +53,13 @@ struct ProviderSeed {
     client: Client,
 }
 
-#[derive(Clone, Debug)]
-enum Client {
-    BuiltIn,
-    Feishu,
-    Outside { id: String, secret: SecretString, endpoints: Endpoints },
-}
-
-fn flag(node: &mut Node, key: &str) -> Result<bool, SeedError> {
-    match node.take(key) {
-        None => Ok(false),
-        Some(Value::Bool(flag)) => Ok(flag),
-        Some(_) => Err(SeedError::new(format_args!("{}.{key}", node.place), "must be true or false")),
-    }
-}
-
 fn vault(node: &mut Node) -> Result<String, SeedError> {
     Ok(node.plain_name_or("vault")?.unwrap_or_else(|| DEFAULT_VAULT.to_owned()))
 }
 
 impl AgentIdentitySeed {
     pub(super) fn read(mut node: Node) -> Result<Self, SeedError> {
-        let account = match (node.text("access_key_id")?, node.text("access_key_secret")?) {
-            (None, None) => None,
-            (Some(id), Some(secret)) => Some(ServiceAccount { id, secret: secret.into() }),
-            _ => return Err(SeedError::new(&node.place, "access_key_id and access_key_secret go together")),
-        };
+        let account = node.account("access_key_id", "access_key_secret")?;
         let seed = Self {
             account,
             issuers: node.list("identity_providers", IssuerSeed::read)?,
@@ -142,21 +120,13 @@ impl AgentSeed {
             role: node.plain_name_or("role")?,
             issuer: node.plain_name_or("identity_provider")?,
             return_urls: node.texts("allowed_return_urls")?,
-            binds_sessions: flag(node, "session_binding")?,
+            binds_sessions: node.flag("session_binding")?,
         })
     }
 
     fn record(self, now: Timestamp) -> BoundAgent {
-        let identity = Identity {
-            id: random::uuid(),
-            name: self.name,
-            description: None,
-            return_urls: self.return_urls,
-            created_at: now,
-            updated_at: now,
-        };
         BoundAgent {
-            identity,
+            identity: identity_record(self.name, self.return_urls, now),
             role: self.role.as_deref().map(role_arn),
             issuer: self.issuer,
             binds_sessions: self.binds_sessions,
@@ -167,16 +137,12 @@ impl AgentSeed {
 
 impl KeySeed {
     fn read(node: &mut Node) -> Result<Self, SeedError> {
-        let key = node.required("apikey")?;
-        if key.is_empty() {
-            return Err(SeedError::new(format_args!("{}.apikey", node.place), "must have at least 1 character"));
-        }
-        Ok(Self { vault: vault(node)?, name: node.plain_name("name")?, key: key.into() })
+        let key = key(node)?;
+        Ok(Self { vault: vault(node)?, name: node.plain_name("name")?, key })
     }
 
     fn record(self, now: Timestamp) -> VaultedKey {
-        let provider =
-            KeyProvider { id: random::uuid(), name: self.name, key: self.key, created_at: now, updated_at: now };
+        let provider = key_record(self.name, self.key, now);
         VaultedKey { provider, vault: self.vault, description: None }
     }
 }
@@ -188,46 +154,15 @@ impl ProviderSeed {
             let rule = "must be USER_FEDERATION, M2M or ON_BEHALF_OF";
             return Err(SeedError::new(format_args!("{}.flow", node.place), rule));
         }
-        let client = match (flag(node, "builtin")?, node.text("vendor")?) {
-            (true, None) => Client::BuiltIn,
-            (false, Some(vendor)) if vendor == "feishu" => Client::Feishu,
-            (false, None) => Client::Outside {
-                id: node.required("client_id")?,
-                secret: node.required("client_secret")?.into(),
-                endpoints: Endpoints::Outside {
-                    authorization_url: node.url("authorization_url")?,
-                    token_url: node.url("token_url")?,
-                },
-            },
-            _ => {
-                let rule = "must have \"builtin\": true or \"vendor\": \"feishu\" or a client of its own";
-                return Err(SeedError::new(&node.place, rule));
-            }
-        };
+        let built_in = node.flag("builtin")?.then_some(true);
+        let client = Client::read(node, built_in)?;
         Ok(Self { vault: vault(node)?, name: node.plain_name("name")?, flow, client })
     }
 
     fn record(self, own: &OwnClients, now: Timestamp) -> VaultedProvider {
-        let (vendor, id, secret, endpoints) = match self.client {
-            Client::BuiltIn => {
-                (CUSTOM, own.built_in.client_id.clone(), own.built_in.client_secret.clone(), Endpoints::BuiltIn)
-            }
-            Client::Feishu => {
-                (FEISHU, own.feishu.client_id.clone(), own.feishu.client_secret.clone(), Endpoints::Feishu)
-            }
-            Client::Outside { id, secret, endpoints } => (CUSTOM, id, secret, endpoints),
-        };
-        let provider = OAuthProvider {
-            id: random::uuid(),
-            name: self.name,
-            client_id: id,
-            client_secret: secret,
-            endpoints,
-            created_at: now,
-            updated_at: now,
-        };
+        let vendor = if matches!(self.client, Client::Feishu) { FEISHU } else { CUSTOM };
         VaultedProvider {
-            provider: Arc::new(provider),
+            provider: self.client.record(self.name, own, now),
             vault: self.vault,
             vendor: vendor.to_owned(),
             flow: self.flow,

@@ -1,20 +1,16 @@
 //! The part of a seed that is for AgentKit.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
 use super::node::Node;
+use super::shared::{Client, identity_record, key, key_record};
 use super::{OwnClients, SeedError, tolerate};
 use crate::agentkit::{DEFAULT_POOL, FEISHU, role_name};
 use crate::core::ServiceAccount;
 use crate::random;
-use crate::vault::{
-    Endpoints, Identity, KeyProvider, OAuthProvider, PermissionRule, PoolClient, PooledKey, PooledProvider, State,
-    UserPool, Workload,
-};
+use crate::vault::{PermissionRule, PoolClient, PooledKey, PooledProvider, State, UserPool, Workload};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct AgentKitSeed {
@@ -52,13 +48,6 @@ struct ProviderSeed {
 }
 
 #[derive(Clone, Debug)]
-enum Client {
-    BuiltIn,
-    Feishu,
-    Outside { id: String, secret: SecretString, endpoints: Endpoints },
-}
-
-#[derive(Clone, Debug)]
 struct UserPoolSeed {
     name: String,
     clients: Vec<ClientSeed>,
@@ -78,11 +67,7 @@ fn pool(node: &mut Node) -> Result<String, SeedError> {
 
 impl AgentKitSeed {
     pub(super) fn read(mut node: Node) -> Result<Self, SeedError> {
-        let account = match (node.text("access_key")?, node.text("secret_key")?) {
-            (None, None) => None,
-            (Some(id), Some(secret)) => Some(ServiceAccount { id, secret: secret.into() }),
-            _ => return Err(SeedError::new(&node.place, "access_key and secret_key go together")),
-        };
+        let account = node.account("access_key", "secret_key")?;
         let roles = node.texts("roles")?;
         if !roles.iter().all(|role| role_name(role).is_some()) {
             let rule = "must be names like trn:iam::2100000000:role/RuntimeRole";
@@ -147,14 +132,7 @@ impl WorkloadSeed {
     }
 
     fn record(self, now: Timestamp) -> Workload {
-        let identity = Identity {
-            id: random::uuid(),
-            name: self.name,
-            description: None,
-            return_urls: self.return_urls,
-            created_at: now,
-            updated_at: now,
-        };
+        let identity = identity_record(self.name, self.return_urls, now);
         Workload { identity, pool: self.pool, category: None, source: None, metadata: None }
     }
 }
@@ -167,16 +145,12 @@ impl KeySeed {
                 json!([{ "Location": location, "ParameterName": parameter, "Prefix": prefix.unwrap_or_default() }]),
             ),
         };
-        let key = node.required("apikey")?;
-        if key.is_empty() {
-            return Err(SeedError::new(format_args!("{}.apikey", node.place), "must have at least 1 character"));
-        }
-        Ok(Self { pool: pool(node)?, name: node.plain_name("name")?, key: key.into(), placement })
+        let key = key(node)?;
+        Ok(Self { pool: pool(node)?, name: node.plain_name("name")?, key, placement })
     }
 
     fn record(self, now: Timestamp) -> PooledKey {
-        let provider =
-            KeyProvider { id: random::uuid(), name: self.name, key: self.key, created_at: now, updated_at: now };
+        let provider = key_record(self.name, self.key, now);
         PooledKey { provider, pool: self.pool, placement: self.placement, project: "default".to_owned() }
     }
 }
@@ -187,46 +161,15 @@ impl ProviderSeed {
         if flow.as_deref().is_some_and(|flow| !["USER_FEDERATION", "M2M"].contains(&flow)) {
             return Err(SeedError::new(format_args!("{}.flow", node.place), "must be USER_FEDERATION or M2M"));
         }
-        let client = match (node.take("builtin"), node.text("vendor")?) {
-            (Some(Value::Bool(true)), None) => Client::BuiltIn,
-            (None, Some(vendor)) if vendor == "feishu" => Client::Feishu,
-            (None, None) => Client::Outside {
-                id: node.required("client_id")?,
-                secret: node.required("client_secret")?.into(),
-                endpoints: Endpoints::Outside {
-                    authorization_url: node.url("authorization_url")?,
-                    token_url: node.url("token_url")?,
-                },
-            },
-            _ => {
-                let rule = "must have \"builtin\": true or \"vendor\": \"feishu\" or a client of its own";
-                return Err(SeedError::new(&node.place, rule));
-            }
-        };
+        let built_in = node.take("builtin").map(|flag| flag == true);
+        let client = Client::read(node, built_in)?;
         Ok(Self { pool: pool(node)?, name: node.plain_name("name")?, flow, scopes: node.texts("scopes")?, client })
     }
 
     fn record(self, own: &OwnClients, now: Timestamp) -> PooledProvider {
-        let (vendor, id, secret, endpoints) = match self.client {
-            Client::BuiltIn => {
-                (0, own.built_in.client_id.clone(), own.built_in.client_secret.clone(), Endpoints::BuiltIn)
-            }
-            Client::Feishu => {
-                (FEISHU, own.feishu.client_id.clone(), own.feishu.client_secret.clone(), Endpoints::Feishu)
-            }
-            Client::Outside { id, secret, endpoints } => (0, id, secret, endpoints),
-        };
-        let provider = OAuthProvider {
-            id: random::uuid(),
-            name: self.name,
-            client_id: id,
-            client_secret: secret,
-            endpoints,
-            created_at: now,
-            updated_at: now,
-        };
+        let vendor = if matches!(self.client, Client::Feishu) { FEISHU } else { 0 };
         PooledProvider {
-            provider: Arc::new(provider),
+            provider: self.client.record(self.name, own, now),
             pool: self.pool,
             vendor,
             flow: self.flow,

@@ -1,20 +1,17 @@
 //! The part of a seed that is for IDaaS.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
 
 use super::node::Node;
+use super::shared::{Client, key_record};
 use super::{OwnClients, SeedError, tolerate};
 use crate::idaas::{is_public_key, is_signer, is_user};
 use crate::random;
-use crate::vault::{
-    Application, Endpoints, Federated, HostedKey, JwtProvider, KeyProvider, OAuthProvider, Secret, State,
-    TokenProvider, Trust,
-};
+use crate::vault::{Application, Federated, HostedKey, JwtProvider, Secret, State, TokenProvider, Trust};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct IdaasSeed {
@@ -46,8 +43,7 @@ struct ProviderSeed {
     identifier: String,
     machine: bool,
     scopes: Vec<String>,
-    /// `None`: the built-in provider's.
-    client: Option<(String, SecretString, Endpoints)>,
+    client: Client,
 }
 
 /// Instances and applications: what a path, a claim and a separator can hold.
@@ -102,7 +98,7 @@ impl IdaasSeed {
             tolerate("idaas.applications", state.create_application(application.record(now)))?;
         }
         for KeySeed { identifier, key, exclusive_user } in self.keys {
-            let provider = KeyProvider { id: random::uuid(), name: identifier, key, created_at: now, updated_at: now };
+            let provider = key_record(identifier, key, now);
             tolerate("idaas.api_keys", state.create_hosted_key(HostedKey { provider, exclusive_user }))?;
         }
         for provider in self.providers {
@@ -204,29 +200,15 @@ impl ProviderSeed {
             }
         };
         let client = match node.take("builtin") {
-            Some(Value::Bool(true)) => None,
-            None => {
-                let (id, secret) = (node.required("client_id")?, node.required("client_secret")?);
-                let (authorization_url, token_url) = (node.url("authorization_url")?, node.url("token_url")?);
-                Some((id, secret.into(), Endpoints::Outside { authorization_url, token_url }))
-            }
+            Some(Value::Bool(true)) => Client::BuiltIn,
+            None => Client::outside(node)?,
             Some(_) => return Err(SeedError::new(format_args!("{}.builtin", node.place), "must be true, or left out")),
         };
         Ok(Self { identifier: identifier(node)?, machine, scopes: node.texts("scopes")?, client })
     }
 
     fn record(self, own: &OwnClients, now: Timestamp) -> TokenProvider {
-        let built_in = || (own.built_in.client_id.clone(), own.built_in.client_secret.clone(), Endpoints::BuiltIn);
-        let (client_id, client_secret, endpoints) = self.client.unwrap_or_else(built_in);
-        let provider = OAuthProvider {
-            id: random::uuid(),
-            name: self.identifier,
-            client_id,
-            client_secret,
-            endpoints,
-            created_at: now,
-            updated_at: now,
-        };
-        TokenProvider { provider: Arc::new(provider), machine: self.machine, scopes: self.scopes }
+        let provider = self.client.record(self.identifier, own, now);
+        TokenProvider { provider, machine: self.machine, scopes: self.scopes }
     }
 }

@@ -4,13 +4,13 @@ mod agent_identity;
 mod agentkit;
 mod idaas;
 mod node;
+mod shared;
 
 use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::Value;
 
 use self::agent_identity::AgentIdentitySeed;
 use self::agentkit::AgentKitSeed;
@@ -181,11 +181,7 @@ impl Seed {
     }
 
     fn read(mut node: Node) -> Result<Self, SeedError> {
-        let account = match (node.text("client_id")?, node.text("client_secret")?) {
-            (None, None) => None,
-            (Some(id), Some(secret)) => Some(ServiceAccount { id, secret: secret.into() }),
-            _ => return Err(SeedError::new(&node.place, "client_id and client_secret go together")),
-        };
+        let account = node.account("client_id", "client_secret")?;
         let seed = Self {
             account,
             identities: node.list("identities", IdentitySeed::read)?,
@@ -260,12 +256,7 @@ fn tolerate<T>(place: &str, created: Result<T, Refusal>) -> Result<(), SeedError
 
 impl IdentitySeed {
     fn read(node: &mut Node) -> Result<Self, SeedError> {
-        let return_urls = match node.take("allowed_return_urls") {
-            None => Vec::new(),
-            Some(value) => serde_json::from_value(value).map_err(|_| {
-                SeedError::new(format_args!("{}.allowed_return_urls", node.place), "must be a list of strings")
-            })?,
-        };
+        let return_urls = node.texts("allowed_return_urls")?;
         if return_urls.len() > 10 {
             return Err(SeedError::new(
                 format_args!("{}.allowed_return_urls", node.place),
@@ -283,12 +274,7 @@ impl IdentitySeed {
 impl OAuthSeed {
     fn read(node: &mut Node) -> Result<Self, SeedError> {
         let name = node.name()?;
-        let built_in = match node.take("builtin") {
-            None => false,
-            Some(Value::Bool(built_in)) => built_in,
-            Some(_) => return Err(SeedError::new(format_args!("{}.builtin", node.place), "must be true or false")),
-        };
-        if built_in {
+        if node.flag("builtin")? {
             return Ok(Self { name, client: None });
         }
         let (id, secret) = (node.required("client_id")?, node.required("client_secret")?);

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::SeedError;
 use crate::agentbase::{NAME_RULE, PROVIDER_URL_RULE, is_name, is_provider_url};
+use crate::core::ServiceAccount;
 use crate::naming;
 
 /// An object and where it stands.
@@ -35,6 +36,23 @@ impl Node {
 
     pub(super) fn required(&mut self, key: &str) -> Result<String, SeedError> {
         self.text(key)?.ok_or_else(|| SeedError::new(format_args!("{}.{key}", self.place), "is required"))
+    }
+
+    pub(super) fn flag(&mut self, key: &str) -> Result<bool, SeedError> {
+        match self.take(key) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(flag),
+            Some(_) => Err(SeedError::new(format_args!("{}.{key}", self.place), "must be true or false")),
+        }
+    }
+
+    /// How a client of the platform gets in, if the seed says so.
+    pub(super) fn account(&mut self, id: &str, secret: &str) -> Result<Option<ServiceAccount>, SeedError> {
+        match (self.text(id)?, self.text(secret)?) {
+            (None, None) => Ok(None),
+            (Some(id), Some(secret)) => Ok(Some(ServiceAccount { id, secret: secret.into() })),
+            _ => Err(SeedError::new(&self.place, format_args!("{id} and {secret} go together"))),
+        }
     }
 
     pub(super) fn name(&mut self) -> Result<String, SeedError> {

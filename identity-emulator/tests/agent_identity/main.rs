@@ -10,5 +10,7 @@ mod object_store;
 mod outbound;
 mod replay;
 mod signature;
+#[path = "../common/signed.rs"]
+mod signed;
 mod support;
 mod users;

@@ -2,14 +2,17 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::hmac;
 use identity_emulator::{Emulator, EmulatorBuilder, Human};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-pub(crate) use crate::common::{cookie, field, form, http, location, read, text};
+use crate::common;
+pub(crate) use crate::common::{form, http, location, read, text};
+pub(crate) use crate::signed::{Key, parameter};
+use crate::signed::{canonical, hex, sha256};
 
 pub(crate) const AGENT: &str = "my-agent";
 pub(crate) const START: &str = "2025-12-01T08:00:00Z";
@@ -17,14 +20,6 @@ pub(crate) const RETURN_URL: &str = "https://app.example.com/bound";
 pub(crate) const DATA: &str = "2025-11-27";
 pub(crate) const CONTROL: &str = "2025-09-01";
 pub(crate) const RAM: &str = "2015-05-01";
-
-/// With what a request is signed.
-#[derive(Clone)]
-pub(crate) struct Key {
-    pub(crate) id: String,
-    pub(crate) secret: SecretString,
-    pub(crate) token: Option<String>,
-}
 
 /// A request before it is signed.
 #[derive(Clone)]
@@ -60,10 +55,8 @@ impl Draft {
             headers.push(("x-acs-security-token", token.clone()));
             headers.sort();
         }
-        let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
-        let names = names.join(";");
-        let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        let canonical = format!("POST\n/\n\n{}\n{names}\n{body_hash}", lines.concat());
+        let (names, lines) = canonical(&headers);
+        let canonical = format!("POST\n/\n\n{lines}\n{names}\n{body_hash}");
         let to_sign = format!("ACS3-HMAC-SHA256\n{}", sha256(&canonical));
         let mac = hmac::Key::new(hmac::HMAC_SHA256, key.secret.expose_secret().as_bytes());
         let signature = hex(hmac::sign(&mac, to_sign.as_bytes()).as_ref());
@@ -71,15 +64,6 @@ impl Draft {
         headers.push(("authorization", value));
         headers
     }
-}
-
-fn sha256(text: &str) -> String {
-    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.concat()
 }
 
 /// A running emulator whose clock began at [`START`], and its account's key.
@@ -213,22 +197,8 @@ impl Bench {
 
     /// Follows the link of a consent and presses a button; where that sends the browser.
     pub(crate) async fn decide(&self, link: &str, login: &str, decision: &str) -> String {
-        let mut page = self.http.get(link).send().await.unwrap();
-        if page.status().is_redirection() {
-            page = self.http.get(location(&page)).send().await.unwrap();
-        }
-        assert_eq!(page.status(), 200);
-        let (url, cookie) = (page.url().clone(), cookie(&page));
-        let html = page.text().await.unwrap();
-        let body = form(&[("interaction", &field(&html, "interaction")), ("login", login), ("decision", decision)]);
-        let (_, action) = html.split_once("action=\"").unwrap();
-        let action = url.join(&action.split('"').next().unwrap().replace("&amp;", "&")).unwrap();
-        let request = self.http.post(action).header("cookie", cookie);
-        location(&request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body).send().await.unwrap())
+        let page = self.http.get(link).send().await.unwrap();
+        let url = if page.status().is_redirection() { location(&page) } else { link.to_owned() };
+        common::decide(&self.http, &url, login, decision).await
     }
-}
-
-pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
-    let url = url::Url::parse(url).unwrap();
-    url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }

@@ -6,6 +6,7 @@ use reqwest::{Client, Method, Response};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+use crate::common::decide;
 pub(crate) use crate::common::{cookie, field, form, http, location, read, text};
 
 pub(crate) const RETURN_URL: &str = "https://app.example.com/callback";
@@ -114,14 +115,7 @@ impl Bench {
     /// Walks from the link over the built-in provider's page to the callback, as a browser. Answers the callback's URL, not yet visited.
     pub(crate) async fn consent(&self, link: &str, decision: &str) -> String {
         let at_provider = location(&self.http.get(link).send().await.unwrap());
-        let page = self.http.get(&at_provider).send().await.unwrap();
-        let cookie = cookie(&page);
-        let html = page.text().await.unwrap();
-        let body = form(&[("interaction", &field(&html, "interaction")), ("login", "person"), ("decision", decision)]);
-        let action = at_provider.split('?').next().unwrap();
-        let request = self.http.post(action).header("cookie", cookie);
-        let answer = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body).send().await.unwrap();
-        location(&answer)
+        decide(&self.http, &at_provider, "person", decision).await
     }
 }
 

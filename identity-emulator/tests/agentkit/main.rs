@@ -10,5 +10,7 @@ mod management;
 mod outbound;
 mod replay;
 mod signature;
+#[path = "../common/signed.rs"]
+mod signed;
 mod support;
 mod user_pool;

@@ -1,26 +1,20 @@
 //! A client that knows nothing of the SDK: requests signed by hand.
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::hmac;
 use identity_emulator::{Emulator, EmulatorBuilder, Human};
-use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-pub(crate) use crate::common::{cookie, field, form, http, location, read, text};
+use crate::common;
+pub(crate) use crate::common::{form, http, location, read, text};
+pub(crate) use crate::signed::{Key, parameter};
+use crate::signed::{canonical, hex, sha256};
 
 pub(crate) const AGENT: &str = "my-agent";
 pub(crate) const START: &str = "2026-01-02T03:04:05Z";
 pub(crate) const X_DATE: &str = "20260102T030405Z";
 pub(crate) const RETURN_URL: &str = "https://app.example.com/bound";
-
-/// With what a request is signed.
-#[derive(Clone)]
-pub(crate) struct Key {
-    pub(crate) id: String,
-    pub(crate) secret: SecretString,
-    pub(crate) token: Option<String>,
-}
 
 /// A request before it is signed.
 pub(crate) struct Draft<'a> {
@@ -45,7 +39,7 @@ impl<'a> Draft<'a> {
 
     /// Name and value of each header, signed for this host.
     pub(crate) fn signed(&self, key: &Key, host: &str) -> Vec<(&'static str, String)> {
-        let body_hash = hex(digest::digest(&digest::SHA256, self.body.as_bytes()).as_ref());
+        let body_hash = sha256(&self.body);
         let mut headers = vec![
             ("content-type", self.kind.to_owned()),
             ("host", host.to_owned()),
@@ -55,15 +49,12 @@ impl<'a> Draft<'a> {
         if let Some(token) = &key.token {
             headers.push(("x-security-token", token.clone()));
         }
-        let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
-        let names = names.join(";");
-        let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        let lines = lines.concat();
+        let (names, lines) = canonical(&headers);
         let query = format!("Action={}&Version={}", self.action, self.version);
         let canonical = format!("POST\n/\n{query}\n{lines}\n{names}\n{body_hash}");
         let day = &self.date[..8];
         let scope = format!("{day}/cn-beijing/{}/request", self.service);
-        let hashed = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
+        let hashed = sha256(&canonical);
         let to_sign = format!("HMAC-SHA256\n{}\n{scope}\n{hashed}", self.date);
         let mut signing = mac(key.secret.expose_secret().as_bytes(), day);
         for part in ["cn-beijing", self.service, "request"] {
@@ -79,11 +70,6 @@ impl<'a> Draft<'a> {
 
 fn mac(key: &[u8], message: &str) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message.as_bytes()).as_ref().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.concat()
 }
 
 /// A running emulator whose clock began at [`START`], and its account's key.
@@ -187,17 +173,7 @@ impl Bench {
 
     /// Presses a button on the consent page behind this URL; where that sends the browser.
     pub(crate) async fn decide(&self, url: &str, login: &str, decision: &str) -> String {
-        let page = self.http.get(url).send().await.unwrap();
-        assert_eq!(page.status(), 200);
-        let cookie = cookie(&page);
-        let html = page.text().await.unwrap();
-        let body = form(&[("interaction", &field(&html, "interaction")), ("login", login), ("decision", decision)]);
-        let (_, action) = html.split_once("action=\"").unwrap();
-        let action = action.split('"').next().unwrap().replace("&amp;", "&");
-        let action = url::Url::parse(url).unwrap().join(&action).unwrap();
-        let request = self.http.post(action).header("cookie", cookie);
-        let answer = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body).send().await.unwrap();
-        location(&answer)
+        common::decide(&self.http, url, login, decision).await
     }
 }
 
@@ -205,9 +181,4 @@ pub(crate) fn refusal(status: u16, answer: &Value) -> (u16, String, String) {
     let error = &answer["ResponseMetadata"]["Error"];
     assert!(error.is_object(), "{answer}");
     (status, text(error, "Code"), text(error, "Message"))
-}
-
-pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
-    let url = url::Url::parse(url).unwrap();
-    url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }

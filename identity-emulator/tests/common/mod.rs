@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::LOCATION;
+use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Client, Response};
 use serde_json::Value;
 
@@ -44,4 +44,19 @@ pub(crate) fn field(html: &str, name: &str) -> String {
 
 pub(crate) fn form(pairs: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+/// Presses a button on the consent page at this URL; where that sends the browser.
+pub(crate) async fn decide(http: &Client, url: &str, login: &str, decision: &str) -> String {
+    let page = http.get(url).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    let cookie = cookie(&page);
+    let html = page.text().await.unwrap();
+    let body = form(&[("interaction", &field(&html, "interaction")), ("login", login), ("decision", decision)]);
+    let (_, action) = html.split_once("action=\"").unwrap();
+    let action = action.split('"').next().unwrap().replace("&amp;", "&");
+    let action = url::Url::parse(url).unwrap().join(&action).unwrap();
+    let request = http.post(action).header("cookie", cookie);
+    let answer = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body).send().await.unwrap();
+    location(&answer)
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use identity_emulator::{Emulator, Human};
-use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::support::{Bench, PAM, cookie, field, form, location, refused, text};
+use crate::common::decide;
+use crate::support::{Bench, PAM, refused, text};
 
 const FETCH: &str = "fetchOAuthAccessToken";
 
@@ -20,20 +20,6 @@ async fn bench(human: Human) -> Bench {
 
 fn calendar() -> Value {
     json!({ "credentialProviderIdentifier": "calendar" })
-}
-
-/// Presses a button on the consent page behind this URL; where that sends the browser.
-async fn decide(bench: &Bench, url: &str, login: &str, decision: &str) -> String {
-    let page = bench.http.get(url).send().await.unwrap();
-    assert_eq!(page.status(), 200);
-    let cookie = cookie(&page);
-    let html = page.text().await.unwrap();
-    let body = form(&[("interaction", &field(&html, "interaction")), ("login", login), ("decision", decision)]);
-    let (_, action) = html.split_once("action=\"").unwrap();
-    let action = url::Url::parse(url).unwrap().join(action.split('"').next().unwrap()).unwrap();
-    let request = bench.http.post(action).header("cookie", cookie);
-    let answer = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body).send().await.unwrap();
-    location(&answer)
 }
 
 #[tokio::test]
@@ -73,7 +59,7 @@ async fn a_user_consents_and_nobody_else_gets_the_token() {
     refused(bench.session(&uri, &bob).await, (404, "oauth_authorization_session_not_found"));
     refused(bench.session(&uri, &bench.pam(None).await).await, (404, "oauth_authorization_session_not_found"));
 
-    let back = decide(&bench, &text(session, "authorizationUrl"), "alice", "allow").await;
+    let back = decide(&bench.http, &text(session, "authorizationUrl"), "alice", "allow").await;
     assert_eq!(bench.http.get(&back).send().await.unwrap().status(), 200);
     let (_, done) = bench.session(&uri, &alice).await;
     assert_eq!(done["sessionStatus"], "completed", "{done}");
@@ -104,7 +90,7 @@ async fn a_refusal_and_the_end_of_patience_are_told_apart() {
     let alice = bench.pam(Some("alice")).await;
     let (_, first) = bench.act(FETCH, &calendar(), &alice).await;
     let session = &first["oauthAuthorizationSession"];
-    let back = decide(&bench, &text(session, "authorizationUrl"), "alice", "deny").await;
+    let back = decide(&bench.http, &text(session, "authorizationUrl"), "alice", "deny").await;
     bench.http.get(&back).send().await.unwrap();
     let (_, failed) = bench.session(&text(session, "sessionUri"), &alice).await;
     assert_eq!((&failed["sessionStatus"], &failed["errorCode"]), (&json!("failed"), &json!("authorization_failed")));

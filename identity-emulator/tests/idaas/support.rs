@@ -15,7 +15,7 @@ use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-pub(crate) use crate::common::{cookie, field, form, http, location, read, text};
+pub(crate) use crate::common::{form, http, read, text};
 
 pub(crate) const APP: &str = "app_agent";
 /// With characters that form decoding would change.

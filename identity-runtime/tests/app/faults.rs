@@ -1,16 +1,14 @@
 //! Faults of the reference SDK's server that could be ours, by their ids.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-};
-
 use http::StatusCode;
 use identity_client::{Error, ErrorKind};
 use identity_runtime::{AgentApp, HandlerError};
 use serde_json::Value;
 
-use crate::support::{Anything, caller, error, nothing, serve};
+use crate::{
+    captured::Captured,
+    support::{Anything, caller, error, nothing, serve},
+};
 
 #[derive(Debug, thiserror::Error)]
 enum Failed {
@@ -117,38 +115,19 @@ async fn no_payload_is_an_instruction_to_the_server() -> Result<(), Anything> {
     Ok(())
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// W33, W34: the log has what an operator needs, and no text of others, no payload and no header.
 #[tokio::test]
 async fn w33_w34_a_log_names_errors_by_kind_and_holds_nothing_of_the_request() -> Result<(), Anything> {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
-    let subscriber = subscriber.with_writer(move || writer.clone()).with_ansi(false).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let captured = Captured::default();
+    let _listening = captured.listen("trace");
     let app = serve(AgentApp::builder(async |name: String, _| Err::<(), _>(of(&name)))).await?;
     for name in ["foreign", "payload-secret"] {
         let request = app.post(&name.into()).header("x-greennode-agentbase-request-id", "request-7");
         let request = request.header("x-greennode-agentbase-custom-a", "header-secret").bearer_auth("token-secret");
         assert_eq!(request.send().await?.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
-    let written = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let ours: Vec<_> =
-        std::str::from_utf8(&written)?.lines().filter(|line| line.contains("identity_runtime")).collect();
+    let text = captured.text();
+    let ours: Vec<_> = text.lines().filter(|line| line.contains("identity_runtime")).collect();
     assert!(ours.iter().any(|line| line.contains("faults::Failed") && line.contains("request-7")), "{ours:?}");
     assert!(ours.iter().all(|line| !line.contains("secret")), "{ours:?}");
     Ok(())

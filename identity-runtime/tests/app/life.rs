@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    limits::{Inside, becomes},
+    limits::{Inside, becomes, endless},
     support::{Anything, error, nothing, read_until, serve, within},
 };
 
@@ -28,16 +28,7 @@ type Never = std::io::Error;
 
 #[tokio::test]
 async fn a_caller_who_leaves_cancels_the_handler() -> Result<(), Anything> {
-    let inside = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&inside);
-    let app = AgentApp::builder(move |_: Value, _| {
-        let inside = Inside::of(&counter);
-        async move {
-            std::future::pending::<()>().await;
-            drop(inside);
-            Ok::<_, Never>(())
-        }
-    });
+    let (app, inside) = endless();
     let app = serve(app).await?;
     let connection = app.connect(&nothing(), "*/*").await?;
     becomes(&inside, 1).await?;

@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::stream;
 use http::StatusCode;
-use identity_runtime::{AgentApp, AppBuildError, Reply, ReturnUrlRouter};
+use identity_runtime::{AgentApp, AgentAppBuilder, AppBuildError, Reply, ReturnUrlRouter};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
@@ -47,6 +47,21 @@ pub(crate) async fn becomes(count: &AtomicUsize, wanted: usize) -> Result<(), An
         }
     })
     .await
+}
+
+/// A handler that never ends, and how many are inside.
+pub(crate) fn endless() -> (AgentAppBuilder, Arc<AtomicUsize>) {
+    let inside = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&inside);
+    let app = AgentApp::builder(move |_: Value, _| {
+        let inside = Inside::of(&counter);
+        async move {
+            std::future::pending::<()>().await;
+            drop(inside);
+            Ok::<_, Never>(())
+        }
+    });
+    (app, inside)
 }
 
 #[tokio::test]
@@ -119,16 +134,7 @@ async fn a_stream_counts_until_it_has_ended() -> Result<(), Anything> {
 
 #[tokio::test]
 async fn the_deadline_ends_a_handler_with_504() -> Result<(), Anything> {
-    let inside = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&inside);
-    let app = AgentApp::builder(move |_: Value, _| {
-        let inside = Inside::of(&counter);
-        async move {
-            std::future::pending::<()>().await;
-            drop(inside);
-            Ok::<_, Never>(())
-        }
-    });
+    let (app, inside) = endless();
     let app = serve(app.with_deadline(Duration::from_millis(100))).await?;
     let answer = app.post(&nothing()).send().await?;
     assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);

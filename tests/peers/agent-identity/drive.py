@@ -6,18 +6,17 @@ Each argument is a file with the first line of `identity-emulator serve --json` 
 The last line of the output is `N passed, N failed`; the exit status is 0 only if none failed.
 """
 
-import json
 import logging
 import os
 import sys
-import traceback
-from pathlib import Path
+
+from harness import Tally, announced_in
 
 
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    announced = [json.loads(Path(file).read_text(encoding="utf-8")) for file in sys.argv[1:]]
+    announced = [announced_in(file) for file in sys.argv[1:]]
     # Read when the vendor's modules are imported; the two emulators get their keys by hand below.
     os.environ["ALIBABA_CLOUD_ECS_METADATA_DISABLED"] = "true"
     os.environ["ALIBABA_CLOUD_ACCESS_KEY_ID"] = announced[0]["agent_identity"]["access_key_id"]
@@ -31,20 +30,12 @@ def main():
     # The SDK logs names of users, links and the beginnings of tokens.
     logging.disable(logging.CRITICAL)
     emulators = [Emulator(**one["agent_identity"], provider=one["provider"]) for one in announced]
-    passed = failed = 0
+    tally = Tally()
     for emulator, group in zip(emulators, (checks.MANUAL, checks.APPROVING)):
         for check in group:
-            try:
+            with tally.check(check.__name__):
                 check(emulator)
-            except Exception:  # whatever it is, it is this check's failure and the others still run
-                failed += 1
-                # Whole, for whoever has to find the fault: every secret in it ends with the emulator.
-                print(f"FAILED {check.__name__}\n{traceback.format_exc()}", flush=True)
-            else:
-                passed += 1
-                print(f"ok     {check.__name__}", flush=True)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(0 if failed == 0 and passed > 0 else 1)
+    tally.exit()
 
 
 main()

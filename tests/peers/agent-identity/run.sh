@@ -16,4 +16,4 @@ SEED
 for human in manual approve; do
     start_emulator "$human" --seed "$scratch/seed.json"
 done
-drive manual.json approve.json
+run drive.py manual.json approve.json

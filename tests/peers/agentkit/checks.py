@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import volcenginesdkcore.rest
 import volcenginesdkid
 import volcenginesdksts
-from peer import CheckFailed, decide, fetch, fresh, query_of, require
+from harness import CheckFailed, decide, fetch, fresh, query_of, require
 
 
 def claims_of(token):

@@ -1,20 +1,16 @@
-"""What the checks share: the vendor's identity client pointed at an emulator, and a browser without a screen."""
+"""What the checks share: the vendor's identity client pointed at an emulator."""
 
-import html
-import http.client
-import json
-import re
 import sys
 import types
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import pydantic
 import volcenginesdkcore
 import volcenginesdkid
 import volcenginesdksts
+from harness import announced_in, fresh, userinfo
 
 
 def _module(name, **members):
@@ -48,25 +44,6 @@ def _identity_client():
 identity_client = _identity_client()
 
 
-class CheckFailed(Exception):
-    """The platform answered, but not as the contract has it."""
-
-
-def require(condition, otherwise):
-    # Not `assert`, which `python -O` removes; and no values, which may be secrets.
-    if not condition:
-        raise CheckFailed(otherwise)
-
-
-def fresh(word):
-    """A name that no other check uses."""
-    return f"{word}-{uuid.uuid4().hex[:12]}"
-
-
-def query_of(url):
-    return dict(parse_qsl(urlsplit(url).query))
-
-
 @dataclass(frozen=True)
 class Emulator:
     """What one emulator announced on its first line."""
@@ -77,7 +54,7 @@ class Emulator:
 
     @classmethod
     def announced_in(cls, file):
-        announced = json.loads(Path(file).read_text(encoding="utf-8"))
+        announced = announced_in(file)
         return cls(announced["agentkit"], announced["provider"], announced["feishu"])
 
     def _configuration(self):
@@ -139,39 +116,4 @@ class Emulator:
 
     def owner_of(self, access_token):
         """Whom the provider knows by this token: proves that it is one."""
-        url = urljoin(self.provider["token_url"], "userinfo")
-        status, _, text = fetch("GET", url, headers={"Authorization": f"Bearer {access_token}"})
-        require(status == 200, f"the provider does not know the token: {status}")
-        return json.loads(text)["sub"]
-
-
-def fetch(method, url, form=None, headers=None):
-    """One exchange, redirects not followed: status, headers, text."""
-    parts = urlsplit(url)
-    require(parts.hostname == "127.0.0.1", "a URL leads off this machine")
-    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
-    headers = dict(headers or {})
-    body = None
-    if form is not None:
-        body = urlencode(form)
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-    try:
-        connection.request(method, f"{parts.path}?{parts.query}" if parts.query else parts.path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read().decode()
-    finally:
-        connection.close()
-
-
-def decide(page_url, login, decision):
-    """Presses a button on a consent page; where that sends the browser."""
-    status, headers, text = fetch("GET", page_url)
-    require(status == 200, f"the consent page answers {status}")
-    field = re.search(r'name="interaction" value="([^"]+)"', text)
-    action = re.search(r'action="([^"]+)"', text)
-    require(field and action, "the consent page has no form")
-    form = {"interaction": html.unescape(field[1]), "login": login, "decision": decision}
-    cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}
-    status, headers, _ = fetch("POST", urljoin(page_url, html.unescape(action[1])), form, cookie)
-    require(status in (302, 303), f"the consent form answers {status}")
-    return headers["Location"]
+        return userinfo(self.provider, access_token)["sub"]

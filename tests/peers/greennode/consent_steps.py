@@ -1,5 +1,6 @@
 """Credentials of the agent and of its users, step by step: every credential and browser operation, in both twins."""
 
+import asyncio
 from urllib.parse import urlsplit
 
 from greennode_agentbase.identity import (
@@ -10,8 +11,9 @@ from greennode_agentbase.identity import (
 )
 from greennode_agentbase.identity.models import AuthorizeDelegatedApiKeyRequest
 
+from harness import decide, fresh, query_of, require
 from management import new_identity, new_oauth_provider
-from peer import RETURN_URL, Twin, consent, fresh, query_of, refused, require
+from peer import RETURN_URL, Twin, refused
 
 SCOPES = ["calendar:read", "calendar:write"]
 
@@ -124,7 +126,7 @@ async def user_token(emulator, kind):
     require((waiting.access_token, waiting.status) == (None, "IN_PROGRESS"), "done before the user acted")
     await refused(404, bob.ask(session_id=asked.session_id))
 
-    callback = await consent(emulator, page, "alice", "allow")
+    callback = await asyncio.to_thread(decide, page, "alice", "allow")
     landing = await alice.come_back(callback)
     require(landing.startswith(RETURN_URL), "the browser is sent elsewhere")
     require("landing-2" in query_of(landing).values(), "the application's state is lost")
@@ -145,7 +147,7 @@ async def user_says_no(emulator, kind):
     agent, provider = await new_identity(api), await new_oauth_provider(api, emulator)
     carol = Federation(emulator, api, provider, agent, "carol")
     asked = await carol.ask()
-    landing = await carol.come_back(await consent(emulator, await carol.set_out(asked), "carol", "deny"))
+    landing = await carol.come_back(await asyncio.to_thread(decide, await carol.set_out(asked), "carol", "deny"))
     require(landing.startswith(RETURN_URL) and query_of(landing)["error"] == "access_denied", "the refusal is lost")
     polled = await carol.ask(session_id=asked.session_id)
     require((polled.access_token, polled.status) == (None, "FAILED"), "a refusal does not end the session")

@@ -15,8 +15,9 @@ from greennode_agentbase.identity import (
 from greennode_agentbase.runtime import GreenNodeAgentBaseContext
 
 from consent_steps import SCOPES
+from harness import CheckFailed, fresh, require
 from management import new_identity, new_oauth_provider
-from peer import IDENTITY_VARIABLE, RETURN_URL, CheckFailed, Twin, environment, fresh, require
+from peer import IDENTITY_VARIABLE, RETURN_URL, Twin, environment
 
 
 async def static_provider(api):

@@ -9,7 +9,6 @@ The last line of the output is `N passed, N failed`; the exit status is 0 only i
 import asyncio
 import logging
 import sys
-import traceback
 from functools import partial
 
 from greennode_agentbase.core.loader import load_spec
@@ -19,7 +18,8 @@ import consent_steps
 import decorators
 import management
 import refusals
-from peer import Emulator, Twin, require
+from harness import Tally, require
+from peer import Emulator, Twin
 
 SECONDS_A_CHECK = 60
 
@@ -47,20 +47,12 @@ def checks_of(manual, approve, deny):
 
 
 async def drive(manual, approve, deny):
-    passed = failed = 0
+    tally = Tally()
     for name, emulator, check in checks_of(manual, approve, deny):
         emulator.use()
-        try:
+        with tally.check(name):
             await asyncio.wait_for(check(), SECONDS_A_CHECK)
-        except Exception:  # whatever it is, it is this check's failure and the others still run
-            failed += 1
-            # Whole, for whoever has to find the fault: every secret in it ends with the emulator.
-            print(f"FAILED {name}\n{traceback.format_exc()}", flush=True)
-        else:
-            passed += 1
-            print(f"ok     {name}", flush=True)
-    print(f"{passed} passed, {failed} failed")
-    return failed == 0 and passed > 0
+    return tally
 
 
 def main():
@@ -72,7 +64,7 @@ def main():
     emulators = [Emulator.announced_in(file) for file in sys.argv[1:]]
     if len(emulators) != 3:
         sys.exit(__doc__)
-    sys.exit(0 if asyncio.run(drive(*emulators)) else 1)
+    asyncio.run(drive(*emulators)).exit()
 
 
 main()

@@ -10,7 +10,8 @@ from greennode_agentbase.identity import (
     UpdateOauth2ProviderRequest,
 )
 
-from peer import OTHER_RETURN_URL, RETURN_URL, Twin, fresh, refused, require
+from harness import fresh, require
+from peer import OTHER_RETURN_URL, RETURN_URL, Twin, refused
 
 
 async def new_identity(api):

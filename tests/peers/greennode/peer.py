@@ -1,20 +1,14 @@
-"""What the checks share: the SDK pointed at an emulator, its operations in both twins, a browser without a screen."""
+"""What the checks share: the SDK pointed at an emulator, and its operations in both twins."""
 
 import asyncio
 import contextlib
-import html
-import json
 import os
-import re
-import uuid
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import parse_qsl, urljoin, urlsplit
 
-import httpx
 from greennode_agentbase.core.loader import load_spec
 from greennode_agentbase.exceptions import GreenNodeRequestError
 from greennode_agentbase.identity import IAMCredentials, IdentityClient
+from harness import CheckFailed, announced_in, require, userinfo
 
 IDENTITY_VARIABLE = "GREENNODE_AGENT_IDENTITY"
 RETURN_URL = "https://agent.example.com/done"
@@ -33,7 +27,7 @@ class Emulator:
 
     @classmethod
     def announced_in(cls, file):
-        announced = json.loads(Path(file).read_text(encoding="utf-8"))
+        announced = announced_in(file)
         platform = announced["agentbase"]
         names = ("identity_url", "token_url", "client_id", "client_secret")
         return cls(*(platform[name] for name in names), provider=announced["provider"])
@@ -63,13 +57,7 @@ class Emulator:
 
     async def owner_of(self, access_token):
         """Whom the provider knows by this token: proves that it is one. Subject and scopes."""
-        async with httpx.AsyncClient() as browser:
-            answer = await browser.get(
-                urljoin(self.provider["token_url"], "userinfo"),
-                headers={"Authorization": f"Bearer {access_token}"},
-            )
-        require(answer.status_code == 200, f"the provider does not know the token: {answer.status_code}")
-        claims = answer.json()
+        claims = await asyncio.to_thread(userinfo, self.provider, access_token)
         return claims["sub"], set(claims["scope"].split())
 
 
@@ -126,16 +114,6 @@ def _set_variables(values):
             os.environ[name] = value
 
 
-class CheckFailed(Exception):
-    """The platform answered, but not as the contract has it."""
-
-
-def require(condition, otherwise):
-    # Not `assert`, which `python -O` removes; and no values, which may be secrets.
-    if not condition:
-        raise CheckFailed(otherwise)
-
-
 async def refused(status, call, *secrets):
     """Expects this HTTP status as the SDK's error, without the secrets in its text; gives back the HTTP answer."""
     try:
@@ -145,25 +123,3 @@ async def refused(status, call, *secrets):
         require(not any(secret in str(error) for secret in secrets), "the answer repeats a secret")
         return error.cause.response
     raise CheckFailed(f"expected {status}, but the call went through")
-
-
-def fresh(word):
-    """A name that no other check uses."""
-    return f"{word}-{uuid.uuid4().hex[:12]}"
-
-
-def query_of(url):
-    return dict(parse_qsl(urlsplit(url).query))
-
-
-async def consent(emulator, page_url, login, decision):
-    """Presses a button on the built-in provider's page; where it sends the browser."""
-    async with httpx.AsyncClient() as browser:
-        page = await browser.get(page_url)
-        require(page.status_code == 200, f"the consent page answers {page.status_code}")
-        field = re.search(r'name="interaction" value="([^"]+)"', page.text)
-        require(field, "the consent page has no form")
-        form = {"interaction": html.unescape(field[1]), "login": login, "decision": decision}
-        answer = await browser.post(emulator.provider["authorization_url"], data=form)
-    require(answer.is_redirect, f"the consent form answers {answer.status_code}")
-    return answer.headers["location"]

@@ -17,8 +17,9 @@ from greennode_agentbase.identity import (
     UpdateOauth2ProviderRequest,
 )
 
+from harness import fresh
 from management import new_identity, new_oauth_provider
-from peer import RETURN_URL, Twin, bearer_only, fresh, refused, wrong_secret
+from peer import RETURN_URL, Twin, bearer_only, refused, wrong_secret
 
 NOBODY = "no-such-name"
 

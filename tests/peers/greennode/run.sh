@@ -11,4 +11,4 @@ prepare_packages requirements.txt
 for human in manual approve deny; do
     start_emulator "$human"
 done
-drive manual.json approve.json deny.json
+run drive.py manual.json approve.json deny.json

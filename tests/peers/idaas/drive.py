@@ -10,28 +10,19 @@ import json
 import logging
 import os
 import sys
-import traceback
 from pathlib import Path
+
+from harness import CheckFailed, Tally, announced_in, require
 
 FOLDER, PORT = Path(sys.argv[1]), sys.argv[2]
 # Read when the packages are loaded and for each connection.
-os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = str(FOLDER / "ca.pem")
+os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = str(FOLDER / "authority.pem")
 
 from cloud_idaas.core import IDaaSCredentialProviderFactory as Factory  # noqa: E402
 from cloud_idaas.pam_client.idaas_pam_client import IDaaSPamClient  # noqa: E402
 
 API = "https://api.example.com|read:file"
 PAM = "urn:cloud:idaas:pam|.all"
-
-
-class CheckFailed(Exception):
-    """The platform answered, but not as the contract has it."""
-
-
-def require(condition, otherwise):
-    # Not `assert`, which `python -O` removes; and no values, which may be secrets.
-    if not condition:
-        raise CheckFailed(otherwise)
 
 
 class Bearer:
@@ -46,7 +37,7 @@ class Bearer:
 
 class Peer:
     def __init__(self):
-        self.announced = json.loads((FOLDER / "approve.json").read_text(encoding="utf-8"))["idaas"]
+        self.announced = announced_in(FOLDER / "approve.json")["idaas"]
         os.environ["PEER_SECRET"] = self.announced["client_secret"]
         for name in ("rsa", "rsa3072", "ec"):
             os.environ[f"PEER_{name.upper()}"] = (FOLDER / f"{name}.pem").read_text(encoding="ascii")
@@ -170,19 +161,11 @@ CHECKS = [
 def main():
     # The packages log names of users and links.
     logging.disable(logging.CRITICAL)
-    peer, passed, failed = Peer(), 0, 0
+    peer, tally = Peer(), Tally()
     for check in CHECKS:
-        try:
+        with tally.check(check.__name__):
             check(peer)
-        except Exception:  # whatever it is, it is this check's failure and the others still run
-            failed += 1
-            # Whole, for whoever has to find the fault: every secret in it ends with the emulator.
-            print(f"FAILED {check.__name__}\n{traceback.format_exc()}", flush=True)
-        else:
-            passed += 1
-            print(f"ok     {check.__name__}", flush=True)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(1 if failed or not passed else 0)
+    tally.exit()
 
 
 main()

@@ -8,7 +8,7 @@ source "$here/../python.sh"
 
 cargo build --quiet --manifest-path "$root/Cargo.toml" --package identity-emulator
 prepare_packages requirements.txt
-"$venv/bin/python" "$here/prepare.py" "$scratch"
+run prepare.py "$scratch"
 
 # The packages speak https only: the proxy takes a free port, of which the issuer is made.
 timeout --kill-after=5 600 "$venv/bin/python" "$here/tls.py" "$scratch" </dev/null >"$scratch/port" 2>"$scratch/tls.log" &
@@ -21,4 +21,4 @@ read -r port <"$scratch/port"
 
 start_emulator approve --seed "$scratch/seed.json" --idaas-user alice --idaas-user bob \
     --idaas-issuer "https://127.0.0.1:$port/idaas/idaas_peer/api/v2/iauths_system/oauth2"
-drive "$scratch" "$port"
+run drive.py "$scratch" "$port"

@@ -1,10 +1,6 @@
 //! The SDK's JSON file and the discovery document, as far as a real token.
 
-use std::{
-    io,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::path::Path;
 
 use identity_client::{
     Environment, ErrorKind, IdentityClient, SecretString,
@@ -14,7 +10,7 @@ use identity_tests::Anything;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::{APP, READ, SECRET, Stage, own};
+use crate::{APP, READ, SECRET, Stage, captured::Captured, own};
 
 const KEY: &str = include_str!("../../fixtures/keys/ec384.pkcs8.pem");
 const PUBLIC: &str = include_str!("../../fixtures/keys/ec384.public.pem");
@@ -118,21 +114,6 @@ async fn without_a_token_endpoint_the_issuer_is_asked_where_it_is() -> Result<()
     Ok(())
 }
 
-/// What a subscriber writes.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_key_that_nothing_reads_is_named_and_stops_nothing() -> Result<(), Anything> {
     let stage = Stage::new().await?;
@@ -144,14 +125,12 @@ async fn a_key_that_nothing_reads_is_named_and_stops_nothing() -> Result<(), Any
         "clientSecretEnvVarName": "S",
     });
     let home = home("client-config.json", &file(&stage, &authentication))?;
-    let written = Written::default();
-    let sink = written.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || sink.clone()).finish();
+    let captured = Captured::default();
     let client = {
-        let _here = tracing::subscriber::set_default(subscriber);
+        let _listening = captured.listen("info");
         client(home.path(), &[("S", SECRET)])?
     };
-    let log = String::from_utf8(written.0.lock().unwrap_or_else(PoisonError::into_inner).clone())?;
+    let log = captured.text();
     for named in ["authenticationSubject", "identityType", "clientSecret"] {
         assert!(log.contains(named), "{named}: {log}");
     }

@@ -1,6 +1,9 @@
 //! The client against the emulator's IDaaS: another program's reading of the same contract, every proof and token verified.
 
 mod authentication;
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+#[path = "../../../identity-client/tests/common/captured.rs"]
+mod captured;
 mod configuration;
 mod consent;
 mod federated;

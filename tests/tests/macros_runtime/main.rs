@@ -4,6 +4,9 @@
 #![deny(warnings, clippy::pedantic)]
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail as loudly as the test")]
 
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+#[path = "../../../identity-client/tests/common/captured.rs"]
+mod captured;
 mod platform;
 mod secrecy;
 mod workload;
