@@ -83,7 +83,7 @@ impl fmt::Debug for ConsentOptions {
     }
 }
 
-#[cfg(any(feature = "agentbase", feature = "agentkit", feature = "idaas"))]
+#[cfg(any(feature = "agent-identity", feature = "agentbase", feature = "agentkit", feature = "idaas"))]
 impl ConsentOptions {
     /// For a platform that takes custom parameters as an object, where each name stands once.
     pub(crate) fn check_custom_parameters(&self) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use super::{
     form::Form,
     keys::{CredentialSource, Keys, form_headers},
-    refusal::{Refusal, is_of_temporary_key},
+    refusal::{Refusal, Service, is_of_temporary_key},
 };
 use crate::{
     acs3::{self, AccessKey, Operation},
@@ -32,6 +32,28 @@ pub(crate) enum Plane {
     Control,
     Ram,
     Ims,
+}
+
+impl Plane {
+    fn service(self) -> Service {
+        let platform = "Alibaba Cloud Agent Identity";
+        let (name, policy) = match self {
+            Self::Data => (platform, "AliyunAgentIdentityDataFullAccess"),
+            Self::Control => (platform, "AliyunAgentIdentityFullAccess"),
+            Self::Ram => ("Alibaba Cloud RAM", "AliyunRAMFullAccess"),
+            // It has no permissions of its own: its operations are RAM's.
+            Self::Ims => ("Alibaba Cloud IMS", "AliyunRAMFullAccess"),
+        };
+        Service { name, policy: Some(policy) }
+    }
+
+    /// What to look at if something is not there. RAM and IMS have no regions.
+    fn not_found(self) -> &'static str {
+        match self {
+            Self::Data | Self::Control => "check the name and the region",
+            Self::Ram | Self::Ims => "check the name and the account",
+        }
+    }
 }
 
 /// Cheap to clone.
@@ -67,7 +89,7 @@ impl<'a> Call<'a> {
             Plane::Ram | Plane::Ims => (Bytes::new(), form.into_pairs()),
         };
         let request = Request { plane, action: action.into(), body, query };
-        Self::of(operation, request, "check the name and the region")
+        Self::of(operation, request, plane.not_found())
     }
 
     pub(crate) fn with_query(mut self, query: Vec<(String, String)>) -> Self {
@@ -225,7 +247,12 @@ fn read(call: &Call<'_>, answer: Answer, keys: &[&str], signer: &str) -> Result<
     if answer.is_success() {
         return Ok(Reply { operation: call.operation, platform: "Agent Identity", answer });
     }
-    Err(Refusal::read(&answer, &call.hidden(keys.iter().copied())).error(call.operation, signer, call.not_found))
+    Err(Refusal::read(&answer, &call.hidden(keys.iter().copied())).error(
+        call.operation,
+        call.request.plane.service(),
+        signer,
+        call.not_found,
+    ))
 }
 
 pub(crate) fn no_keys() -> Error {

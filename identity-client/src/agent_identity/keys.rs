@@ -13,7 +13,7 @@ use url::Url;
 use super::{
     form::Form,
     kept::{Fresh, Kept},
-    refusal::Refusal,
+    refusal::{Refusal, Service},
 };
 use crate::{
     acs3::{self, AccessKey, Operation},
@@ -263,7 +263,7 @@ impl Shared {
         if !answer.is_success() {
             let hidden = signer.map(|key| key.secret.expose_secret());
             let refusal = Refusal::read(&answer, hidden.as_slice());
-            return Err(refusal.error(OPERATION, &self.source.to_string(), "check the role"));
+            return Err(refusal.error(OPERATION, Service::STS, &self.source.to_string(), "check the role"));
         }
         let told: Assumed = object(&answer.body).ok_or_else(|| unreadable(&answer))?;
         told.credentials.into_fresh(begun).ok_or_else(|| unreadable(&answer))

@@ -238,6 +238,7 @@ impl OAuth2CredentialProviders {
     /// # Cancel safety
     /// Dropped midway, it may have been made.
     pub async fn create(&self, new: NewOAuth2Provider) -> Result<OAuth2CredentialProvider, Error> {
+        new.vault.as_deref().map_or(Ok(()), |vault| check_name(vault, "token vault name"))?;
         let form = Form::new()
             .text("OAuth2CredentialProviderName", &new.name)
             .text("CredentialProviderVendor", &new.vendor)

@@ -261,6 +261,7 @@ impl AgentIdentity {
 
     async fn access_token(&self, request: &CredentialRequest) -> Result<Acquired<Issued>, Error> {
         let options = request.options();
+        options.check_custom_parameters()?;
         let grant = Grant {
             flow: request.flow(),
             scopes: request.scopes(),

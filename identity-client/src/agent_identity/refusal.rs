@@ -9,6 +9,20 @@ use crate::{
     transport::Answer,
 };
 
+/// Who answered, as a person would look for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Service {
+    /// For messages.
+    pub(crate) name: &'static str,
+    /// The vendor's ready-made policy that allows everything there; not every service has one.
+    pub(crate) policy: Option<&'static str>,
+}
+
+impl Service {
+    /// Where the caller's own role is assumed. What allows that stands in the role.
+    pub(crate) const STS: Self = Self { name: "Alibaba Cloud STS", policy: None };
+}
+
 /// An error answer, read. Keys come with a capital or without; a body that is not JSON keeps its status.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
@@ -61,12 +75,13 @@ impl Refusal {
     }
 
     /// `operation` is what was tried, as in "could not get the API key"; `signer` whose keys signed it.
-    pub(crate) fn error(&self, operation: &str, signer: &str, not_found: &str) -> Error {
+    pub(crate) fn error(&self, operation: &str, service: Service, signer: &str, not_found: &str) -> Error {
         let kind = self.kind();
-        self.said.error(kind, operation, "Alibaba Cloud Agent Identity").with_hint(self.hint(kind, signer, not_found))
+        self.said.error(kind, operation, service.name).with_hint(self.hint(kind, service, signer, not_found))
     }
 
-    fn hint(&self, kind: ErrorKind, signer: &str, not_found: &str) -> String {
+    fn hint(&self, kind: ErrorKind, service: Service, signer: &str, not_found: &str) -> String {
+        let who = service.name;
         let fixed = match family(self.said.code.as_deref().unwrap_or_default()) {
             Family::UserToken => {
                 "the user's token is expired, from another issuer or for another audience; let the user sign in again, and compare the identity provider of the workload identity"
@@ -96,22 +111,24 @@ impl Refusal {
                     return format!("grant `{action}` to the identity whose keys are used ({signer})");
                 }
                 (ErrorKind::PermissionDenied, None) => {
-                    return format!(
-                        "grant the operation to the identity whose keys are used ({signer}), for example with AliyunAgentIdentityDataFullAccess"
-                    );
+                    let policy =
+                        service.policy.map_or_else(String::new, |policy| format!(", for example with {policy}"));
+                    return format!("grant the operation to the identity whose keys are used ({signer}){policy}");
                 }
                 (ErrorKind::Unauthenticated, _) => return format!("correct the keys {signer}"),
                 (ErrorKind::InvalidRequest, _) => {
-                    "correct what Alibaba Cloud Agent Identity complains about, then call again"
+                    return format!("correct what {who} complains about, then call again");
                 }
                 (ErrorKind::NotFound, _) => {
                     return format!("{not_found}; keys of another account ({signer}) find nothing either");
                 }
                 (ErrorKind::Conflict, _) => "choose another name, or use what is there",
                 (ErrorKind::RateLimited, _) => "wait before calling again",
-                (ErrorKind::Unavailable, _) => "Alibaba Cloud Agent Identity cannot serve now; try again later",
+                (ErrorKind::Unavailable, _) => return format!("{who} cannot serve now; try again later"),
                 _ if (300..400).contains(&self.said.status) => {
-                    "Alibaba Cloud Agent Identity answered with a redirect, which is not followed with credentials; check the endpoint"
+                    return format!(
+                        "{who} answered with a redirect, which is not followed with credentials; check the endpoint"
+                    );
                 }
                 _ => "check that the endpoint and the region are the right ones, then report this",
             },
@@ -210,7 +227,7 @@ mod tests {
                 serde_json::json!({ "Code": code, "Message": "token eyJhbGciOiJSUzI1NiJ9.x refused" }).to_string();
             let refusal = Refusal::read(&Answer::of(status, body.as_bytes()), &[]);
             assert_eq!(refusal.kind(), kind, "{code}");
-            let error = refusal.error("do it", "from the environment", "look");
+            let error = refusal.error("do it", Service::STS, "from the environment", "look");
             assert!(error.hint().is_some() && !error.to_string().contains("eyJ"), "{error}");
         }
     }

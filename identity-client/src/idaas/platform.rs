@@ -374,5 +374,5 @@ fn ended(error: Error, provider: &ProviderName) -> Error {
     if error.kind() != ErrorKind::NotFound {
         return error;
     }
-    expired(provider).with_answer_of(&error).with_status(404)
+    expired(provider).with_answer_of(&error)
 }

@@ -146,3 +146,18 @@ async fn api_keys_are_the_agents_own_and_an_exchange_needs_a_user() {
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
     assert!(server.seen().is_empty());
 }
+
+#[tokio::test]
+async fn custom_parameters_have_each_a_name_of_its_own() {
+    let server = Server::answering(200, consent()).await;
+    let client = server.client();
+    for names in [["prompt", "prompt"], ["prompt", ""]] {
+        let mut request = client.access_token("calendar").for_user(&alice());
+        for name in names {
+            request = request.with_custom_parameter(name, "x");
+        }
+        let error = request.acquire().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
+    }
+    assert!(server.asked("GetResourceOAuth2Token").is_empty());
+}

@@ -1,9 +1,12 @@
 //! RAM as its public reference shows it: what is asked, and what is read from the answers of its examples.
 
-use identity_client::{ErrorKind, agent_identity::Management};
+use identity_client::{
+    ErrorKind, Flow,
+    agent_identity::{Management, NewOAuth2Provider, OAuth2Config},
+};
 use serde_json::{Value, json};
 
-use crate::support::{Reply, Server};
+use crate::support::{Reply, Server, refused};
 
 const DOCUMENT: &str =
     r#"{ "Statement": [{ "Action": ["oss:*"], "Effect": "Allow", "Resource": ["acs:oss:*:*:*"]}], "Version": "1"}"#;
@@ -114,4 +117,49 @@ async fn of_a_client_the_id_is_read_and_not_the_secret() {
     let provider = providers.get("p", None).await.unwrap();
     assert_eq!(provider.client_id.as_deref(), Some("client-1"));
     assert!(!format!("{provider:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn whoever_may_not_is_told_who_said_so_and_what_would_help() {
+    let server = Server::new(|_| Some(refused(403, "NoPermission"))).await;
+    let management = server.platform().management().clone();
+    let told = |error: identity_client::Error| format!("{error} / {}", error.hint().unwrap());
+    for (error, who, policy) in [
+        (management.ram().role("r").await.unwrap_err(), "Alibaba Cloud RAM says", "AliyunRAMFullAccess"),
+        (management.applications().list().await.unwrap_err(), "Alibaba Cloud IMS says", "AliyunRAMFullAccess"),
+        (
+            management.workload_identities().get("w").await.unwrap_err(),
+            "Alibaba Cloud Agent Identity says",
+            "with AliyunAgentIdentityFullAccess",
+        ),
+    ] {
+        let told = told(error);
+        assert!(told.contains(who) && told.contains(policy), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_vault_that_has_no_name_is_refused_before_anything_is_sent() {
+    let server = Server::new(|_| None).await;
+    let config = OAuth2Config::known("client-1");
+    let new = NewOAuth2Provider::new("p", "AliyunOAuth2", config).unwrap().with_token_vault("no name");
+    let providers = server.platform().management().oauth2_credential_providers();
+    assert_eq!(providers.create(new).await.unwrap_err().kind(), ErrorKind::InvalidRequest);
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_vendor_with_a_token_endpoint_of_each_tenant() {
+    let server = Server::new(|_| Some(Reply::json(200, &json!({ "OAuth2CredentialProvider": {} })))).await;
+    let config = OAuth2Config::known_at("key-1", "https://api.dingtalk.com/v1.0/oauth2/corp-1/token").unwrap();
+    let new = NewOAuth2Provider::new("p", "DingTalkOAuth2", config.with_client_secret("hunter2")).unwrap();
+    let providers = server.platform().management().oauth2_credential_providers();
+    providers.create(new.with_flow(Flow::MachineToMachine)).await.unwrap();
+    let sent = server.asked("CreateOAuth2CredentialProvider")[0].form();
+    let included = json!({
+        "ClientId": "key-1", "ClientSecret": "hunter2", "TokenEndpoint": "https://api.dingtalk.com/v1.0/oauth2/corp-1/token",
+    });
+    let config: Value = serde_json::from_str(&sent["OAuth2ProviderConfig"]).unwrap();
+    assert_eq!((config, sent["OAuthType"].as_str()), (json!({ "IncludedOAuth2ProviderConfig": included }), "M2M"));
+    assert!(OAuth2Config::known_at("key-1", "http://api.dingtalk.com/token").is_err());
 }
