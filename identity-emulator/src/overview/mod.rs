@@ -45,6 +45,7 @@ async fn show(State(core): State<Arc<Core>>) -> Response {
         .join(&vaulted::issuers(&vault))
         .join(&vaulted::keys(&vault))
         .join(&vaulted::providers(&core, &vault))
+        .join(&vaulted::applications(&vault))
         .join(&vaulted::buckets(&core, &vault))
         .join(&sections::sessions(&vault, now))
         .join(&sections::audit(&core, &vault))

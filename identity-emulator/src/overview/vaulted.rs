@@ -1,4 +1,4 @@
-//! The sections of Agent Identity: agents with roles, issuers, token vaults, and the object store.
+//! The sections of Agent Identity: agents with roles, issuers, token vaults, applications, and the object store.
 
 use super::pooled::endpoints;
 use super::sections::{NEWEST, return_urls};
@@ -80,6 +80,29 @@ pub(super) fn providers(core: &Core, vault: &State) -> Markup {
             code(shown::line(&item.provider.client_id)),
             endpoints(core, &item.provider),
             shown::moment(item.provider.created_at),
+        ]
+    });
+    section.render(NEWEST, &rows.collect::<Vec<_>>(), total)
+}
+
+pub(super) fn applications(vault: &State) -> Markup {
+    let section = Section {
+        id: "applications",
+        title: "Agent Identity: OAuth applications",
+        columns: &["Name", "Client id", "Kind", "Scopes", "Redirect URIs", "Created"],
+        empty: Markup::new("None yet. Create one with <code>CreateApplication</code> of IMS."),
+    };
+    let (items, total) = newest(vault.vaulted.applications.values(), |item| item.created_at);
+    let rows = items.iter().map(|item| {
+        let scopes: Vec<&str> = item.scopes.iter().map(|(scope, _)| scope.as_str()).collect();
+        let uris: Vec<String> = item.redirect_uris.iter().map(|uri| shown::url(uri)).collect();
+        vec![
+            code(&item.name),
+            code(&item.id),
+            code(&item.kind),
+            code(shown::line(&scopes.join(" "))),
+            code(shown::line(&uris.join(" "))),
+            shown::moment(item.created_at),
         ]
     });
     section.render(NEWEST, &rows.collect::<Vec<_>>(), total)

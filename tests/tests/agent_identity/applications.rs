@@ -8,7 +8,10 @@ use identity_client::{
 };
 use identity_tests::Anything;
 
-use crate::management::{is, management};
+use crate::{
+    management::{is, management},
+    visitor,
+};
 
 fn scopes(application: &Application) -> Vec<(&str, bool)> {
     let mut scopes: Vec<_> = application.scopes.iter().map(|scope| (scope.name.as_str(), scope.required)).collect();
@@ -18,23 +21,25 @@ fn scopes(application: &Application) -> Vec<(&str, bool)> {
 
 #[tokio::test]
 async fn applications() -> Result<(), Anything> {
-    let (_emulator, management) = management().await?;
+    let (emulator, management) = management().await?;
     let applications = management.applications();
     assert_eq!(applications.list().await?, []);
     let new = || NewApplication::new("sign-in", "Sample of a & b", ApplicationKind::WebApp);
     let web = new()?
-        .with_redirect_uris(["http://localhost:8090", "https://a.example.com/back?x=1&y=2"])?
+        .with_redirect_uris(["http://localhost:8090", "https://a.example.com/back?tenant=hush&y=2"])?
         .with_scopes(["aliuid", "profile", "openid"])?
         .with_required_scopes(["aliuid"])?
         .with_protocol_version("2.1");
     let web = applications.create(web).await?;
     assert_eq!((web.name.as_deref(), web.display_name.as_deref()), (Some("sign-in"), Some("Sample of a & b")));
     assert_eq!((web.kind.as_deref(), web.protocol_version.as_deref()), (Some("WebApp"), Some("2.1")));
-    assert_eq!(web.redirect_uris, ["http://localhost:8090", "https://a.example.com/back?x=1&y=2"]);
+    assert_eq!(web.redirect_uris, ["http://localhost:8090", "https://a.example.com/back?tenant=hush&y=2"]);
     assert_eq!(scopes(&web), [("aliuid", true), ("openid", true), ("profile", false)]);
     assert_eq!((web.is_multi_tenant, web.secret_required), (Some(false), Some(true)));
     assert_eq!(web.refresh_token_lifetime, Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(applications.get(&web.id).await?, web);
+    let page = visitor::http()?.get(emulator.overview_url()).send().await?.text().await?;
+    assert!(page.contains(&web.id) && page.contains("http://localhost:8090") && !page.contains("hush"), "{page}");
     is(applications.create(new()?).await.err(), ErrorKind::Conflict, "EntityAlreadyExists.Application")?;
 
     let native = NewApplication::new("mcp", "MCP", ApplicationKind::NativeApp)?;
