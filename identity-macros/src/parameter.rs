@@ -146,7 +146,9 @@ fn is_fit(function: &Function, index: usize, errors: &mut Errors) -> bool {
         {
             errors.at(
                 word.span(),
-                format!("no caller passes the injected parameter, so nothing decides `{name}`; give it a concrete type"),
+                format!(
+                    "no caller passes the injected parameter, so nothing decides `{name}`; give it a concrete type"
+                ),
             );
             return false;
         }
