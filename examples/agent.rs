@@ -204,7 +204,7 @@ impl AgentServer {
     pub async fn prepare(listener: TcpListener, front_end: &str) -> Result<Self, Anything> {
         let url = format!("http://{}", listener.local_addr()?);
         let people = People::find(&[format!("{front_end}/callback"), format!("{url}/callback")]).await?;
-        let ground = Ground::find().await.map_err(|error| error.to_string())?;
+        let ground = Ground::find().await?;
         if ground.emulator.is_some() {
             ground.agentbase.api_key_providers().create(KEY_PROVIDER, KEY).await?;
             ground.register_provider(CALENDAR_PROVIDER).await?;

@@ -11,7 +11,7 @@ use identity_client::{
 };
 use identity_emulator::{Emulator, Human};
 
-use crate::{AGENT, configured};
+use crate::{AGENT, Anything, configured};
 
 /// The RAM role of the agent on the emulator.
 pub const ROLE: &str = "AgentIdentityRole-example";
@@ -31,7 +31,7 @@ impl AgentIdentityGround {
     ///
     /// # Errors
     /// If the configuration is broken, or the emulator does not start.
-    pub async fn find() -> Result<Self, Box<dyn std::error::Error>> {
+    pub async fn find() -> Result<Self, Anything> {
         Self::find_with(Human::Manual).await
     }
 
@@ -39,7 +39,7 @@ impl AgentIdentityGround {
     ///
     /// # Errors
     /// As [`find`](Self::find).
-    pub async fn find_with(human: Human) -> Result<Self, Box<dyn std::error::Error>> {
+    pub async fn find_with(human: Human) -> Result<Self, Anything> {
         let time = Ahead::default();
         let real = AgentIdentity::builder().with_environment(&Environment::process()).with_clock(time.clone()).build();
         if let Some(agent_identity) = configured(real)? {

@@ -6,7 +6,7 @@ use identity_client::{
 };
 use identity_emulator::{Emulator, Human};
 
-use crate::{AGENT, configured, install};
+use crate::{AGENT, Anything, configured, install};
 
 /// As [`Ground`](crate::Ground), on Volcengine Agent Identity.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl AgentKitGround {
     ///
     /// # Errors
     /// If the configuration is broken, or the emulator does not start.
-    pub async fn find_with(human: Human) -> Result<Self, Box<dyn std::error::Error>> {
+    pub async fn find_with(human: Human) -> Result<Self, Anything> {
         Self::find_returning(human, None).await
     }
 
@@ -31,7 +31,7 @@ impl AgentKitGround {
     ///
     /// # Errors
     /// As [`find_with`](Self::find_with).
-    pub async fn find_returning(human: Human, return_url: Option<&str>) -> Result<Self, Box<dyn std::error::Error>> {
+    pub async fn find_returning(human: Human, return_url: Option<&str>) -> Result<Self, Anything> {
         if let Some(agentkit) = configured(AgentKit::from_environment(&Environment::process()))? {
             return Ok(Self { agentkit, emulator: None });
         }

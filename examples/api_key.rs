@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "an example tells its story")]
 
 use identity_client::{ApiKey, Error, IdentityClient};
-use identity_examples::Ground;
+use identity_examples::{Failure, Ground, arguments};
 
 /// Stands for a call of a model; it knows only the new key.
 fn ask_model(key: &ApiKey) -> Result<&'static str, Error> {
@@ -19,7 +19,8 @@ async fn answer(client: &IdentityClient) -> Result<&'static str, Error> {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("api_key.rs"), &[])?;
     let ground = Ground::find().await?;
     let client = ground.install()?;
     if ground.emulator.is_none() {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use identity_client::{ApiKey, Error, PendingAuthorization, RequestContext, User, requires_api_key};
-use identity_examples::{Ground, countdown, human};
+use identity_examples::{Failure, Ground, arguments, countdown, human};
 
 /// How long the handler waits for the user.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -31,7 +31,8 @@ fn show(pending: PendingAuthorization) {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("delegated_api_key.rs"), &["--human SCRIPT"])?;
     let ground = Ground::find_with(human()?).await?;
     if ground.emulator.is_some() {
         ground.agentbase.delegated_api_key_providers().create("personal-openai-key").await?;

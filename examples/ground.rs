@@ -24,8 +24,11 @@ pub use chat::Chat;
 pub use http::{bounded, without_redirects};
 pub use idaas_ground::{IdaasGround, IdaasNames};
 pub use object_store::ObjectStore;
-pub use terminal::{argument, countdown, ctrl_c, human, port};
+pub use terminal::{Failure, argument, arguments, countdown, ctrl_c, human, listen, listen_at};
 pub use visitor::{Arrival, Visitor, attribute};
+
+/// Any error; [`Failure`] shows it.
+pub type Anything = Box<dyn std::error::Error + Send + Sync>;
 
 /// The agent identity that the examples use on the emulator.
 pub const AGENT: &str = "example-agent";
@@ -44,7 +47,7 @@ impl Ground {
     ///
     /// # Errors
     /// If the configuration is broken, or the emulator does not start.
-    pub async fn find() -> Result<Self, Box<dyn std::error::Error>> {
+    pub async fn find() -> Result<Self, Anything> {
         Self::find_with(Human::Manual).await
     }
 
@@ -52,7 +55,7 @@ impl Ground {
     ///
     /// # Errors
     /// As [`find`](Self::find).
-    pub async fn find_with(human: Human) -> Result<Self, Box<dyn std::error::Error>> {
+    pub async fn find_with(human: Human) -> Result<Self, Anything> {
         Self::find_on(Emulator::builder().with_human(human)).await
     }
 
@@ -60,7 +63,7 @@ impl Ground {
     ///
     /// # Errors
     /// As [`find`](Self::find).
-    pub async fn find_on(emulator: EmulatorBuilder) -> Result<Self, Box<dyn std::error::Error>> {
+    pub async fn find_on(emulator: EmulatorBuilder) -> Result<Self, Anything> {
         match configured(AgentBase::from_environment(&Environment::process()))? {
             Some(agentbase) => Ok(Self { agentbase, emulator: None }),
             None => Self::emulated(emulator).await,
@@ -71,7 +74,7 @@ impl Ground {
     ///
     /// # Errors
     /// If the emulator does not start.
-    pub async fn emulated(emulator: EmulatorBuilder) -> Result<Self, Box<dyn std::error::Error>> {
+    pub async fn emulated(emulator: EmulatorBuilder) -> Result<Self, Anything> {
         let emulator = emulator.start().await?;
         let access = emulator.agentbase();
         let agentbase = AgentBase::builder()
@@ -113,7 +116,7 @@ impl Ground {
     ///
     /// # Errors
     /// If the platform allows none.
-    pub async fn return_url(&self) -> Result<String, Box<dyn std::error::Error>> {
+    pub async fn return_url(&self) -> Result<String, Anything> {
         let identities = self.agentbase.identities();
         if self.emulator.is_some() {
             let page = terminal::landing_page().await?;

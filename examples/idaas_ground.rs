@@ -7,7 +7,7 @@ use identity_client::{
 use identity_emulator::{Emulator, Seed};
 use serde_json::json;
 
-use crate::{argument, configured, install, random_secret};
+use crate::{Anything, argument, configured, install, random_secret};
 
 /// What the vendor's sample agent takes from its variables, with the emulator's own as the default.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl IdaasGround {
     ///
     /// # Errors
     /// If the configuration is broken, or the emulator does not start.
-    pub async fn find() -> Result<Self, Box<dyn std::error::Error>> {
+    pub async fn find() -> Result<Self, Anything> {
         let is_human = match argument("--access").unwrap_or_else(|| variable("ACCESS_IDENTITY", "Machine")).as_str() {
             "Human" => true,
             "Machine" => false,
@@ -98,7 +98,7 @@ impl IdaasGround {
     }
 }
 
-fn seed(names: &IdaasNames) -> Result<Seed, Box<dyn std::error::Error>> {
+fn seed(names: &IdaasNames) -> Result<Seed, Anything> {
     let (audience, permission) = names.service_scope.split_once('|').ok_or("a scope is `audience|permission`")?;
     let secret = random_secret()?;
     let seed = json!({ "idaas": {

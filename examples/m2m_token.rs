@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "an example tells its story")]
 
 use identity_client::{TokenSource, requires_access_token};
-use identity_examples::{Ground, without_redirects};
+use identity_examples::{Failure, Ground, arguments, without_redirects};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -17,8 +17,9 @@ async fn whoami(service: &str, tokens: TokenSource) -> Result<String, AnyError> 
 }
 
 #[tokio::main]
-async fn main() -> Result<(), AnyError> {
-    let ground = Ground::find().await.map_err(|error| error.to_string())?;
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("m2m_token.rs"), &[])?;
+    let ground = Ground::find().await?;
     let client = ground.install()?;
     let Some(emulator) = &ground.emulator else {
         let token = client.access_token("crm-oauth").with_scopes(["contacts.read"]).await?;

@@ -5,10 +5,11 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use identity_client::agentbase::{IdentityUpdate, NewIdentity};
-use identity_examples::{AGENT, Ground};
+use identity_examples::{AGENT, Failure, Ground, arguments};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("manage.rs"), &[])?;
     let ground = Ground::find().await?;
     let (identities, keys) = (ground.agentbase.identities(), ground.agentbase.api_key_providers());
 

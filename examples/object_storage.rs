@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use identity_client::{StsCredentials, requires_sts_credentials};
-use identity_examples::{AgentIdentityGround, ObjectStore};
+use identity_examples::{AgentIdentityGround, Failure, ObjectStore, arguments};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -34,8 +34,9 @@ async fn list(store: &ObjectStore<'_>, prefix: &str, sts_credentials: StsCredent
 }
 
 #[tokio::main]
-async fn main() -> Result<(), AnyError> {
-    let ground = AgentIdentityGround::find().await.map_err(|error| error.to_string())?;
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("object_storage.rs"), &["--bucket NAME", "--region REGION"])?;
+    let ground = AgentIdentityGround::find().await?;
     ground.install()?;
     let store = ObjectStore::of(&ground)?;
     println!("1. {}", store.place());

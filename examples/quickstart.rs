@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use identity_client::{AccessToken, ApiKey, Error, requires_access_token, requires_api_key};
-use identity_examples::Ground;
+use identity_examples::{Failure, Ground, arguments};
 
 /// The handler: both credentials are fetched together and leave the signature.
 #[requires_api_key(provider_name = "openai-key")]
@@ -19,16 +19,17 @@ async fn answer(question: &str, api_key: ApiKey, access_token: AccessToken) -> R
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("quickstart.rs"), &[])?;
     let ground = Ground::find().await?;
     match &ground.emulator {
         Some(_) => {
-            println!("1. no GREENNODE_* variables, so an emulator runs in this process");
+            println!("1. GREENNODE_CLIENT_ID is not set, so an emulator runs in this process");
             ground.agentbase.api_key_providers().create("openai-key", "sk-example-of-a-key").await?;
             ground.register_provider("crm-oauth").await?;
             println!("2. registered an agent identity, an API key provider and an OAuth2 provider");
         }
-        None => println!("1. GREENNODE_* variables are set, so this runs against the platform they name"),
+        None => println!("1. GREENNODE_CLIENT_ID is set, so this runs against the platform"),
     }
     ground.install()?;
 

@@ -4,19 +4,19 @@
 //! emulator's page; with `-- --human approve` a scripted person does.
 #![expect(clippy::print_stdout, reason = "an example tells its story")]
 
-use std::{ffi::OsStr, fs::File, path::Path, time::Duration};
+use std::{fs::File, path::Path, time::Duration};
 
 use identity_client::{
     AccessToken, Error, IdentityClient, PendingAuthorization, RequestContext, User, requires_access_token,
 };
-use identity_examples::{AGENT, Ground, countdown, human};
+use identity_examples::{AGENT, Failure, Ground, argument, arguments, countdown, human};
 use secrecy::ExposeSecret as _;
 use tokio::process::Command;
 
 /// How long the second process waits for the user.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-type AnyError = Box<dyn std::error::Error>;
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The handler. It does not wait: without consent its error holds what is pending.
 #[requires_access_token(
@@ -31,12 +31,13 @@ async fn next_meeting(return_url: &str, context: &RequestContext, access_token: 
 }
 
 #[tokio::main]
-async fn main() -> Result<(), AnyError> {
-    let mut arguments = std::env::args_os().skip(1);
-    match (arguments.next(), arguments.next()) {
-        (Some(first), Some(file)) if first == OsStr::new("--resume") => resume(Path::new(&file)).await,
-        _ => begin().await,
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("resume.rs"), &["--human SCRIPT", "--resume FILE"])?;
+    match argument("--resume") {
+        Some(file) => resume(Path::new(&file)).await?,
+        None => begin().await?,
     }
+    Ok(())
 }
 
 /// The first process. It stays only because the emulator lives in it.

@@ -5,7 +5,7 @@
 #![expect(clippy::print_stdout, reason = "an example tells its story")]
 
 use identity_client::{RequestContext, StsCredentials, User, requires_sts_credentials};
-use identity_examples::{AgentIdentityGround, ObjectStore};
+use identity_examples::{AgentIdentityGround, Failure, ObjectStore, arguments};
 use serde_json::json;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
@@ -50,8 +50,9 @@ fn policy(store: &ObjectStore<'_>, user: &str) -> String {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), AnyError> {
-    let ground = AgentIdentityGround::find().await.map_err(|error| error.to_string())?;
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("schedule.rs"), &["--bucket NAME", "--region REGION"])?;
+    let ground = AgentIdentityGround::find().await?;
     ground.install()?;
     let store = ObjectStore::of(&ground)?;
     println!("1. {}", store.place());

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use identity_client::{AccessToken, Error, PendingAuthorization, RequestContext, User, requires_access_token};
-use identity_examples::{Ground, countdown, human};
+use identity_examples::{Failure, Ground, arguments, countdown, human};
 
 /// How long the handler waits for the user.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -33,7 +33,8 @@ fn show(pending: PendingAuthorization) {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("user_consent.rs"), &["--human SCRIPT"])?;
     let ground = Ground::find_with(human()?).await?;
     ground.register_provider("google-oauth").await?;
     let return_url = ground.return_url().await?;

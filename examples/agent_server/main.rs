@@ -5,12 +5,12 @@
 //! `http://127.0.0.1:8082`.
 #![expect(clippy::print_stdout, reason = "an example tells its story")]
 
-use identity_examples::{AgentServer, argument, ctrl_c, port};
-use tokio::net::TcpListener;
+use identity_examples::{AgentServer, Failure, argument, arguments, ctrl_c, listen};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let listener = TcpListener::bind(("127.0.0.1", port(8080))).await?;
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("main.rs"), &["--any-port", "--front-end URL"])?;
+    let listener = listen(8080).await?;
     let front_end = argument("--front-end").unwrap_or_else(|| "http://127.0.0.1:8082".to_owned());
     let agent = AgentServer::prepare(listener, &front_end).await?;
     println!("The agent takes questions of signed-in users at {}/invocations.", agent.url);

@@ -14,7 +14,7 @@ use documents::Documents;
 use identity_client::{
     AccessToken, DEFAULT_CONSENT_TIMEOUT, PendingAuthorization, RequestContext, User, requires_access_token,
 };
-use identity_examples::{AgentKitGround, argument, countdown, human, without_redirects};
+use identity_examples::{AgentKitGround, Failure, argument, arguments, countdown, human, without_redirects};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -54,9 +54,9 @@ fn summary(text: &str) -> String {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), AnyError> {
-    let told = |error: Box<dyn std::error::Error>| error.to_string();
-    let ground = AgentKitGround::find_with(human().map_err(told)?).await.map_err(told)?;
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("main.rs"), &["--human SCRIPT", "--document ID"])?;
+    let ground = AgentKitGround::find_with(human()?).await?;
     ground.register_feishu("feishu_oauth", &["docx:document:readonly", "offline_access"]).await?;
     ground.install()?;
 

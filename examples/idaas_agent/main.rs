@@ -17,15 +17,16 @@ use std::sync::Arc;
 use agent::{Agent, Places};
 use caller::Caller;
 use identity_client::inbound::TokenVerifier;
-use identity_examples::{IdaasGround, ctrl_c, port};
+use identity_examples::{Failure, IdaasGround, arguments, ctrl_c, listen};
 use identity_runtime::{AgentApp, CustomJwtLayer};
 use tokio::net::TcpListener;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
-async fn main() -> Result<(), AnyError> {
-    let ground = IdaasGround::find().await.map_err(|error| error.to_string())?;
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("main.rs"), &["--access WHO", "--any-port"])?;
+    let ground = IdaasGround::find().await?;
     let client = ground.install()?;
     let (who, access) = if ground.is_human { ("its callers", "Human") } else { ("itself", "Machine") };
     match &ground.emulator {
@@ -43,8 +44,8 @@ async fn main() -> Result<(), AnyError> {
         async move { agent.answer(question, context).await }
     };
     let app = AgentApp::builder(answer).with_client(client).with_inbound(CustomJwtLayer::new([callers])?).build()?;
-    let fixed = if ground.emulator.is_some() { 0 } else { port(9002) };
-    let listener = TcpListener::bind(("127.0.0.1", fixed)).await?;
+    let listener =
+        if ground.emulator.is_some() { TcpListener::bind("127.0.0.1:0").await? } else { listen(9002).await? };
     let url = format!("http://{}/invocations", listener.local_addr()?);
     let Some(emulator) = &ground.emulator else {
         println!("2. ask the agent at {url} with the access token of a sign-in for {}:", ground.names.access);
@@ -55,5 +56,5 @@ async fn main() -> Result<(), AnyError> {
     let caller = Caller::new(emulator, url, ground.names.access.clone())?;
     caller.knock().await?;
     caller.converse("3. alice asks").await?;
-    caller.sign_in_again("4. the instance has a new signing key; alice asks again").await
+    Ok(caller.sign_in_again("4. the instance has a new signing key; alice asks again").await?)
 }

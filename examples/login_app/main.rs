@@ -11,22 +11,23 @@ use identity_client::{
     Environment,
     login::{AgentTarget, RelyingParty},
 };
-use identity_examples::{AgentServer, Chat, ctrl_c, port};
+use identity_examples::{AgentServer, Chat, Failure, arguments, ctrl_c, listen, listen_at};
 use identity_runtime::LoginClient;
 use tokio::net::TcpListener;
 
 type Anything = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
-async fn main() -> Result<(), Anything> {
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("main.rs"), &["--any-port"])?;
     let (chat, listener) = match RelyingParty::from_environment(&Environment::process()) {
         Ok(party) => {
             let party = party.build()?;
             let place = party.redirect_uri().clone();
             let login = LoginClient::builder(party).dangerously_use_insecure_cookies_on_loopback().build()?;
             let agent = AgentTarget::from_environment(&Environment::process())?;
-            let address = (place.host_str().unwrap_or("127.0.0.1").to_owned(), place.port().unwrap_or(80));
-            (Chat::new(login, agent)?, TcpListener::bind(address).await?)
+            let listener = listen_at(place.host_str().unwrap_or("127.0.0.1"), place.port().unwrap_or(80)).await?;
+            (Chat::new(login, agent)?, listener)
         }
         Err(error) if error.is_missing() => with_an_agent_of_its_own().await?,
         Err(error) => return Err(error.into()),
@@ -37,7 +38,7 @@ async fn main() -> Result<(), Anything> {
 }
 
 async fn with_an_agent_of_its_own() -> Result<(Chat, TcpListener), Anything> {
-    let listener = TcpListener::bind(("127.0.0.1", port(8082))).await?;
+    let listener = listen(8082).await?;
     let origin = format!("http://{}", listener.local_addr()?);
     let agent = AgentServer::prepare(TcpListener::bind("127.0.0.1:0").await?, &origin).await?;
     let chat = Chat::new(agent.people.login(&origin)?, AgentTarget::new(&agent.url)?)?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use fresh_bearer::FreshBearer;
 use identity_client::{IdentityClient, TokenSource, requires_access_token};
 use identity_emulator::Emulator;
-use identity_examples::{Ground, without_redirects};
+use identity_examples::{Failure, Ground, arguments, without_redirects};
 use rmcp::{
     ServiceExt as _,
     model::CallToolRequestParams,
@@ -54,9 +54,10 @@ async fn session(server: &str, tokens: TokenSource) -> Result<u32, AnyError> {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), AnyError> {
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("main.rs"), &["--server URL"])?;
     let emulator = Emulator::builder().with_provider_token_lifetime(TOKEN_LIFETIME);
-    let ground = Ground::find_on(emulator).await.map_err(|error| error.to_string())?;
+    let ground = Ground::find_on(emulator).await?;
     ground.register_provider("tools-oauth").await?;
     let client = IdentityClient::builder().with_platform(ground.agentbase.clone()).with_unknown_lifetime(KEPT);
     client.build()?.install()?;

@@ -13,7 +13,7 @@ mod visitor;
 use std::time::Duration;
 
 use identity_emulator::Human;
-use identity_examples::{Ground, human, without_redirects};
+use identity_examples::{Failure, Ground, arguments, human, without_redirects};
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion};
 use server::Server;
 use tokio::time::sleep;
@@ -25,9 +25,10 @@ type AnyError = Box<dyn std::error::Error + Send + Sync>;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::main]
-async fn main() -> Result<(), AnyError> {
-    let does = human().map_err(|error| error.to_string())?;
-    let ground = Ground::find().await.map_err(|error| error.to_string())?;
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("main.rs"), &["--human SCRIPT"])?;
+    let does = human()?;
+    let ground = Ground::find().await?;
     let server = server::start(&ground, PATIENCE).await?;
     let stranger = without_redirects()?.post(&server.mcp).send().await?;
     println!("1. the MCP server at {} answers {} to a caller without a token", server.mcp, stranger.status());

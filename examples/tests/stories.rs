@@ -15,7 +15,7 @@ use common::{Anything, LONGEST, program, run, tells};
 #[tokio::test]
 async fn quickstart() -> Result<(), Anything> {
     let story = [
-        "1. no GREENNODE_* variables",
+        "1. GREENNODE_CLIENT_ID is not set, so an emulator",
         "2. registered",
         "   first call",
         "   it made ",
@@ -24,6 +24,21 @@ async fn quickstart() -> Result<(), Anything> {
         "3. ",
     ];
     tells("quickstart", &[], &story).await.map(drop)
+}
+
+/// What an example is told that it does not know must not be ignored: it would wait for a person, or do what nobody asked for.
+#[tokio::test]
+async fn examples_tell_what_they_take() -> Result<(), Anything> {
+    let output = run("user_consent", &["--hman", "approve"]).await?;
+    let complaint = String::from_utf8(output.stderr)?;
+    assert!(!output.status.success() && complaint.contains("no argument `--hman`; it takes --human"), "{complaint}");
+    let output = run("user_consent", &["--human", "aprove"]).await?;
+    let complaint = String::from_utf8(output.stderr)?;
+    assert!(!output.status.success() && complaint.starts_with("Error: `--human aprove`: expected"), "{complaint}");
+    let output = run("user_consent", &["--help"]).await?;
+    let told = String::from_utf8(output.stdout)?;
+    assert!(output.status.success() && told.contains("\nArguments, after `--`: --human SCRIPT\n"), "{told}");
+    Ok(())
 }
 
 #[tokio::test]
@@ -326,7 +341,10 @@ async fn a_user_who_refuses_ends_the_example_with_a_reason() -> Result<(), Anyth
     for name in ["user_consent", "delegated_api_key", "resume"] {
         let output = run(name, &["--human", "deny"]).await?;
         let complaint = String::from_utf8(output.stderr)?;
-        assert!(!output.status.success() && complaint.contains("AuthorizationDenied"), "{name}: {complaint}");
+        assert!(
+            !output.status.success() && complaint.contains("the user or the outside provider said no"),
+            "{name}: {complaint}"
+        );
     }
     Ok(())
 }

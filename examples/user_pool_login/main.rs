@@ -15,7 +15,7 @@ use std::future::pending;
 
 use identity_client::login::AgentTarget;
 use identity_emulator::Human;
-use identity_examples::{AgentKitGround, AgentServer, Chat, ctrl_c, human, port, return_url};
+use identity_examples::{AgentKitGround, AgentServer, Chat, Failure, arguments, ctrl_c, human, listen, return_url};
 use tokio::net::TcpListener;
 
 type Anything = Box<dyn std::error::Error + Send + Sync>;
@@ -25,12 +25,12 @@ const POOL: &str = "example-users";
 const LOGIN_APP: &str = "http://127.0.0.1:8082/callback";
 
 #[tokio::main]
-async fn main() -> Result<(), Anything> {
-    let told = |error: Box<dyn std::error::Error>| error.to_string();
-    let does = human().map_err(told)?;
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("main.rs"), &["--human SCRIPT", "--any-port"])?;
+    let does = human()?;
     let (page, agent) = (listen(8083).await?, listen(8084).await?);
     let (origin, agent_origin) = (origin(&page)?, origin(&agent)?);
-    let ground = AgentKitGround::find_returning(Human::Manual, Some(&return_url(&agent_origin))).await.map_err(told)?;
+    let ground = AgentKitGround::find_returning(Human::Manual, Some(&return_url(&agent_origin))).await?;
     let management = ground.agentkit.management().clone();
     let imitated = ground.emulator.is_some();
     println!(
@@ -64,11 +64,7 @@ async fn main() -> Result<(), Anything> {
         return Ok(chat.serve(page, ctrl_c()).await?);
     }
     tokio::spawn(chat.serve(page, pending()));
-    story::tell(&management, &party, &origin, &url).await
-}
-
-async fn listen(usual: u16) -> std::io::Result<TcpListener> {
-    TcpListener::bind(("127.0.0.1", port(usual))).await
+    Ok(story::tell(&management, &party, &origin, &url).await?)
 }
 
 fn origin(listener: &TcpListener) -> std::io::Result<String> {

@@ -9,7 +9,7 @@ mod local_api;
 use std::time::Duration;
 
 use identity_client::{ApiKey, Error, requires_api_key};
-use identity_examples::{AgentIdentityGround, ROLE, argument, bounded, without_redirects};
+use identity_examples::{AgentIdentityGround, Failure, ROLE, argument, arguments, bounded, without_redirects};
 use reqwest::{StatusCode, header::HeaderValue};
 use serde::Deserialize;
 use url::Url;
@@ -53,8 +53,9 @@ async fn weather(api: &WeatherApi, city: &str, api_key: ApiKey) -> Result<String
 }
 
 #[tokio::main]
-async fn main() -> Result<(), AnyError> {
-    let ground = AgentIdentityGround::find().await.map_err(|error| error.to_string())?;
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("main.rs"), &["--api URL"])?;
+    let ground = AgentIdentityGround::find().await?;
     ground.install()?;
     let origin = match &ground.emulator {
         Some(_) => {

@@ -168,7 +168,7 @@ impl IdentityClient {
     }
 
     /// Drops a credential from the cache; the next request for it asks the platform. What is under way when this is called
-    /// is handed to who waits for it, and not kept.
+    /// is handed to whoever waits for it, and not kept.
     pub fn forget<'a>(&self, credential: impl Into<CredentialRef<'a>>) {
         if let Some(request) = credential.into().request() {
             self.0.cache.forget(&crate::credential_request::KeyRef::of(request));

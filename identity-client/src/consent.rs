@@ -196,6 +196,10 @@ pub type PromptError = Box<dyn std::error::Error + Send + Sync>;
 /// Tells a user where to agree. Called once for each consent, in the task and context of the call that began it.
 ///
 /// Functions, sync or async, are prompts through the attribute's `on_auth_url` and the builders' `on_auth_url`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a prompt",
+    label = "give a function or closure to `on_auth_url` instead of `with_prompt`, or implement `Prompt`"
+)]
 pub trait Prompt: Send + Sync {
     /// Tells the user. An error ends the call: nobody would know where to agree.
     fn show(&self, pending: PendingAuthorization) -> BoxFuture<'_, Result<(), PromptError>>;

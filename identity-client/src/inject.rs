@@ -171,7 +171,7 @@ impl FromAccessToken<'_> for TokenSource {
 /// What a handler returns when no credential can be had: `Result<T, E>` where `E: From<identity_client::Error>`, or a type of
 /// yours. `on_error = path` is for anything else.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot say that a credential could not be had",
+    message = "`{Self}` cannot report that fetching a credential failed",
     label = "return `Result<T, E>` with `E: From<identity_client::Error>`, implement `FromCredentialError`, or write `on_error = path`"
 )]
 pub trait FromCredentialError {

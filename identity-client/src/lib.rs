@@ -19,6 +19,13 @@
 //! [`RequestContext`] says for which user a request runs, [`Error`] what went wrong and what to do, and a [`Platform`] is what the
 //! client stands on: [`agentbase::AgentBase`], or one of your own.
 //!
+//! # Configuration
+//! The attributes use the client of their `client = ..`, else that of the request's context, else the one that
+//! [`IdentityClient::install`] made the process's, else one that [`IdentityClient::from_env`] builds at the first call. Call
+//! `IdentityClient::from_env()?.install()?` at start-up to hear of a broken configuration there. Which variables and files are read is
+//! said by the module of each platform: [`agentbase`], `agentkit`, `agent_identity`, `idaas`. Tests give a client to the
+//! [`RequestContext`], built with [`Environment::of`] the variables of an emulator (the crate `identity-emulator`).
+//!
 //! # What a client does for each request
 //! Names, scopes and combinations are checked before anything is sent. A credential that is in memory and good is handed out;
 //! one that is ageing is handed out and renewed in the background; else the platform is asked once, however many wait, and all of

@@ -173,7 +173,7 @@ impl<U: AsUser> AsUser for Option<U> {
 
 /// What `client = ..` may be.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no client",
+    message = "`{Self}` is not a client",
     label = "give an `IdentityClient`, or a reference or an `Arc` of one"
 )]
 pub trait AsClient {

@@ -86,9 +86,9 @@ impl<T: Requestable + 'static> Request<T> {
         self
     }
 
-    /// Asks for the agent itself. An access token is asked so by default; of an API key provider it is looked up, once in a
-    /// while, whether it holds one key for the agent or one for each user; what is the agent identity's own is the context's
-    /// user's by default, if it has one.
+    /// Asks for the agent itself. Default for access tokens. For API keys the default is what the provider holds, one key for the
+    /// agent or one for each user: the client looks that up and remembers it for a while. Temporary credentials of a role and
+    /// workload tokens are by default for the context's user, if it has one.
     pub fn for_agent(mut self) -> Self {
         self.user = None;
         self.flow = Some(Flow::MachineToMachine);
@@ -113,8 +113,8 @@ impl<T: Requestable + 'static> Request<T> {
         self
     }
 
-    /// What the application wants back with the user. With a [`SessionBinding`](crate::SessionBinding) leave it out, and the
-    /// client makes one; or give one that is unguessable (22 characters at least) and fresh for each consent.
+    /// A value that the user's browser brings back to the return URL. With a [`SessionBinding`](crate::SessionBinding) leave it
+    /// out, and the client makes one; or give one that is unguessable (22 characters at least) and fresh for each consent.
     pub fn with_custom_state(mut self, state: impl Into<String>) -> Self {
         self.custom_state = Some(state.into());
         self
@@ -126,13 +126,13 @@ impl<T: Requestable + 'static> Request<T> {
         self
     }
 
-    /// Whether to wait for the user. Default: what the prompt says, which is [`Wait::Poll`] unless it is another.
+    /// Whether to wait for the user. Default: [`Wait::Poll`], unless the prompt chooses otherwise ([`Prompt::then`](crate::Prompt::then)).
     pub fn with_wait(mut self, wait: Wait) -> Self {
         self.wait = Some(wait);
         self
     }
 
-    /// Tells the user where to agree, with a sync or async function; called once a consent.
+    /// Tells the user where to agree, with a sync or async function; called once for each consent.
     pub fn on_auth_url<F, R, M>(mut self, function: F) -> Self
     where
         F: Fn(PendingAuthorization) -> R + Send + Sync + 'static,
@@ -158,7 +158,7 @@ impl<T: Requestable + 'static> Request<T> {
         }
     }
 
-    /// Drops what the client has for this request. Nothing is sent.
+    /// Drops the credential that the client keeps for this request, if any. Nothing is sent.
     pub fn forget(self) {
         let scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
         let user = self.user.as_ref().or_else(|| self.context.as_ref().and_then(RequestContext::user));

@@ -28,7 +28,7 @@ impl TokenSource {
         Self { client, request }
     }
 
-    /// A source of what this token is one of.
+    /// A source of tokens like this one: same provider, scopes and user.
     pub(crate) fn of(token: &AccessToken) -> Result<Self, Error> {
         let origin = token
             .origin()

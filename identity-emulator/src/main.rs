@@ -184,10 +184,25 @@ fn announce(emulator: &Emulator, users: &[(String, SecretString)], arguments: &S
         writeln!(output, "A built-in OAuth2 provider is at {}", provider.authorization_url())?;
         writeln!(output, "An imitation of Feishu is at {}", emulator.feishu().authorization_url())?;
         writeln!(output, "What it holds and what has happened is shown at {}", emulator.overview_url())?;
-        export(&mut output, &agentbase.variables())?;
-        export(&mut output, &agentkit.variables())?;
-        export(&mut output, &agent_identity.variables())?;
-        export(&mut output, &idaas.variables())?;
+        writeln!(
+            output,
+            "\n# Set those of one platform. With several, IDENTITY_PLATFORM chooses: agentbase, agentkit, agent-identity or idaas."
+        )?;
+        for (head, variables) in [
+            ("GreenNode AgentBase; set GREENNODE_AGENT_IDENTITY to the agent's name too", agentbase.variables()),
+            (
+                "AgentKit; set VEIDENTITY_WORKLOAD_NAME to the agent's name too, or act as this role",
+                agentkit.variables(),
+            ),
+            (
+                "Agent Identity; set AGENT_IDENTITY_WORKLOAD_IDENTITY_NAME to the agent's name too",
+                agent_identity.variables(),
+            ),
+            ("IDaaS", idaas.variables()),
+        ] {
+            writeln!(output, "\n# {head}")?;
+            export(&mut output, &variables)?;
+        }
         match &arguments.idaas_config {
             Some(file) => export(&mut output, &[("CLOUD_IDAAS_CONFIG_PATH", absolute(file)?)])?,
             None => writeln!(output, "# IDaaS needs a file besides: serve with --idaas-config FILE")?,
@@ -201,7 +216,6 @@ fn announce(emulator: &Emulator, users: &[(String, SecretString)], arguments: &S
 }
 
 fn export(output: &mut impl io::Write, variables: &[(&str, String)]) -> io::Result<()> {
-    writeln!(output)?;
     for (name, value) in variables {
         writeln!(output, "export {name}={}", quoted(value))?;
     }

@@ -35,9 +35,9 @@ pub fn parse_flow(text: &str) -> Result<Flow, Violation> {
         "M2M" => Ok(Flow::MachineToMachine),
         "USER_FEDERATION" => Ok(Flow::UserFederation),
         "ON_BEHALF_OF" => Ok(Flow::OnBehalfOf),
-        _ => {
-            Err(Violation::new(format!("`{text}` is no flow; write \"M2M\", \"USER_FEDERATION\" or \"ON_BEHALF_OF\"")))
-        }
+        _ => Err(Violation::new(format!(
+            "`{text}` is not a flow; write \"M2M\", \"USER_FEDERATION\" or \"ON_BEHALF_OF\""
+        ))),
     }
 }
 

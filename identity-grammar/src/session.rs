@@ -71,7 +71,7 @@ pub fn check_policy(policy: &str) -> Result<(), Violation> {
         Ok(serde_json::Value::Object(_)) => Ok(()),
         Ok(_) => Err(Violation::new("the policy is JSON, but no object; write {\"Version\":\"1\",\"Statement\":[…]}")),
         Err(error) => {
-            Err(Violation::new(format!("the policy is no JSON (line {}, column {})", error.line(), error.column())))
+            Err(Violation::new(format!("the policy is not JSON (line {}, column {})", error.line(), error.column())))
         }
     }
 }

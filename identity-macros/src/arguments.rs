@@ -140,9 +140,14 @@ impl Arguments {
         if input.is_empty() || input.peek(Token![,]) {
             return Err(Mistake::from(syn::Error::new(ident.span(), format!("`{name}` has no value"))));
         }
+        if name == Name::CustomParameters && input.fork().parse::<Expr>().is_err() {
+            // The dictionary of Python, most likely: the parser's own words would speak of blocks and semicolons.
+            let value: TokenTree = input.parse()?;
+            return Err(Mistake::from(syn::Error::new_spanned(value, value::PAIRS)));
+        }
         let expression: Expr = input.parse()?;
         if repeated {
-            errors.at(ident.span(), format!("`{name}` stands twice; keep one"));
+            errors.at(ident.span(), format!("`{name}` is given twice; keep one"));
             return Ok(None);
         }
         let value = value::read(self.kind, name, expression, errors);

@@ -99,7 +99,7 @@ impl Shape {
         } else {
             errors.under(
                 signature.fn_token,
-                "a credential is waited for: make it `async fn`; if `#[tokio::main]` or `#[tokio::test]` stands above, put this attribute first",
+                "fetching a credential is asynchronous: make this an `async fn`; if `#[tokio::main]` or `#[tokio::test]` is above, move this attribute above it",
             );
         }
         Self::Unfit

@@ -48,7 +48,7 @@ pub(crate) fn choose(
         ([one], [(index, _)]) => chosen[*one] = Some(*index),
         ([], [.., (_, span)]) => errors.at(
             *span,
-            "every credential has its parameter already; remove this `#[inject]`, or add an attribute for another credential",
+            "every credential already has its parameter; remove this `#[inject]`, or add an attribute for another credential",
         ),
         (_, [.., (_, span)]) => errors.at(
             *span,
@@ -100,7 +100,7 @@ fn refuse_shared(function: &Function, requests: &[Arguments], chosen: &mut [Opti
             let span = requests[later].parameter().map_or(requests[later].span, Ident::span);
             errors.at(
                 span,
-                format!("{name} takes another credential already; name a parameter of its own with `into = …`"),
+                format!("{name} already takes another credential; name another parameter for this one with `into = …`"),
             );
             chosen[later] = None;
         }
@@ -119,12 +119,12 @@ fn is_fit(function: &Function, index: usize, errors: &mut Errors) -> bool {
     {
         errors.under(
             lifetime,
-            "the credential lives in this call, so a reference to it has no named lifetime; remove the lifetime, or take the credential by value",
+            "the credential lives only as long as this call, so a reference to it cannot have a named lifetime; remove the lifetime, or take the credential by value",
         );
         return false;
     }
     if let Some(word) = find_word(ty.to_token_stream(), &|word| word == "impl") {
-        errors.at(word.span(), "the injected parameter needs a type with a name, since nobody passes it; write the type that implements the trait");
+        errors.at(word.span(), "the injected parameter cannot be `impl Trait`, since no caller passes a value that decides the type; write the type that implements the trait");
         return false;
     }
     let elsewhere: TokenStream = function
@@ -146,7 +146,9 @@ fn is_fit(function: &Function, index: usize, errors: &mut Errors) -> bool {
         {
             errors.at(
                 word.span(),
-                format!("nobody passes the injected parameter, so no caller decides `{name}`; write a type without it"),
+                format!(
+                    "no caller passes the injected parameter, so nothing decides `{name}`; give it a concrete type"
+                ),
             );
             return false;
         }

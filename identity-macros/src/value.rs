@@ -14,6 +14,10 @@ use crate::{
     name::{Kind, Name},
 };
 
+/// How `custom_parameters` is written.
+pub(crate) const PAIRS: &str =
+    "`custom_parameters` is a list of pairs: write `custom_parameters = [(\"name\", \"value\")]`";
+
 /// Reads the value of the argument `name`; `None` if it was refused.
 pub(crate) fn read(kind: Kind, name: Name, expression: Expr, errors: &mut Errors) -> Option<Value> {
     match name {
@@ -145,7 +149,7 @@ fn flow(kind: Kind, expression: &Expr, errors: &mut Errors) -> Option<Value> {
     let Some(text) = literal_text(expression) else {
         errors.under(
             expression,
-            "`auth_flow` is written out, so that it can be checked: \"M2M\" or \"USER_FEDERATION\"; for a flow chosen at run time use the client's own methods",
+            "`auth_flow` must be a literal, so that it can be checked: \"M2M\" or \"USER_FEDERATION\"; for a flow chosen at run time use the client's own methods",
         );
         return None;
     };
@@ -153,7 +157,7 @@ fn flow(kind: Kind, expression: &Expr, errors: &mut Errors) -> Option<Value> {
         Ok(Flow::OnBehalfOf) if kind != Kind::AccessToken => {
             errors.at(
                 text.span(),
-                "only an access token is got by exchange; write \"M2M\" for the agent itself or \"USER_FEDERATION\" for a user",
+                "only access tokens can be obtained by exchange; write \"M2M\" for the agent itself or \"USER_FEDERATION\" for a user",
             );
             None
         }
@@ -187,7 +191,7 @@ fn scopes(expression: Expr, errors: &mut Errors) -> Option<List<Text>> {
         };
         if let Text::Literal(literal) = &scope {
             if seen.contains(&literal.value()) {
-                errors.at(literal.span(), "the scope stands twice; keep one");
+                errors.at(literal.span(), "the scope is given twice; keep one");
                 refused = true;
             }
             seen.push(literal.value());
@@ -198,9 +202,8 @@ fn scopes(expression: Expr, errors: &mut Errors) -> Option<List<Text>> {
 }
 
 fn parameters(expression: Expr, errors: &mut Errors) -> Option<List<(Text, Text)>> {
-    let form = "`custom_parameters` is a list of pairs: write `custom_parameters = [(\"name\", \"value\")]`";
     if let Some(text) = literal(&expression) {
-        errors.under(text, form);
+        errors.under(text, PAIRS);
         return None;
     }
     let Expr::Array(array) = peel(&expression) else {
@@ -217,7 +220,7 @@ fn parameters(expression: Expr, errors: &mut Errors) -> Option<List<(Text, Text)
                 return Some(List::Expression(expression));
             }
             other => {
-                errors.under(other, form);
+                errors.under(other, PAIRS);
                 return None;
             }
         };
@@ -231,7 +234,7 @@ fn parameters(expression: Expr, errors: &mut Errors) -> Option<List<(Text, Text)
         };
         if let Text::Literal(literal) = &key {
             if seen.contains(&literal.value()) {
-                errors.at(literal.span(), "the parameter stands twice; keep one");
+                errors.at(literal.span(), "the parameter is given twice; keep one");
                 refused = true;
             }
             seen.push(literal.value());
@@ -307,7 +310,7 @@ fn wait(expression: &Expr, errors: &mut Errors) -> Option<Wait> {
         _ => {
             errors.under(
                 expression,
-                "`wait` is written out: \"poll\" waits until the user has agreed, \"return\" gives the error with the pending authorization at once",
+                "`wait` must be a literal: \"poll\" waits until the user has agreed, \"return\" gives the error with the pending authorization at once",
             );
             None
         }

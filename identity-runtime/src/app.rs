@@ -64,11 +64,11 @@ const SPARE_CONNECTIONS: usize = 1024;
 /// **Answers.** A value is 200 with JSON, a stream 200 with one block `data: <json>` for each item. Errors are JSON
 /// `{"error", "error_type", "details"}`, where `details` has a `code` and the `request_id`. An error of a handler is 500 and
 /// says nothing of its text, unless it is a [`HandlerError`] or an [`identity_client::Error`]; then the status says who has
-/// to act: 502 to 504 if a credential could not be had just now, 403 if the user declined, 401 if there is no user, and 500
+/// to act: 502 to 504 if a credential cannot be obtained just now, 403 if the user declined, 401 if there is no user, and 500
 /// if the agent itself must be put right. Logs name the kind of an error, and of a foreign one its type.
 ///
 /// **Users.** No header names a user. A layer that has verified who is calling says so, see
-/// [`with_inbound`](AgentAppBuilder::with_inbound); without one there is no user, and users' credentials cannot be had.
+/// [`with_inbound`](AgentAppBuilder::with_inbound); without one there is no user, and users' credentials cannot be obtained.
 ///
 /// **Consents.** While the handler waits for its user's consent, a caller who accepts `text/event-stream` gets an event
 /// `authorization_required` with where the user agrees, and then, once the user has, the result as one more event. Any other

@@ -43,8 +43,3 @@ pub use login::{
     LoginBuildError, LoginClient, LoginClientBuilder, LoginLayer, LoginService, LoginSession, NotSignedIn, SessionKey,
 };
 pub use return_url::{PathRefusal, ReturnUrlRouter};
-
-/// Compiles the examples of the project's README.
-#[cfg(all(doctest, feature = "inbound"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;

@@ -14,6 +14,11 @@ use identity_emulator::{Emulator, EmulatorBuilder};
 #[cfg(feature = "peers")]
 pub use npm::NpmPeer;
 
+/// Compiles the examples of the project's README, and runs those that an emulator can serve.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 /// What goes wrong on a stage ends the test.
 pub type Anything = Box<dyn std::error::Error + Send + Sync>;
 

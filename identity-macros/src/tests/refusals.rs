@@ -165,6 +165,18 @@ fn without_a_user_nothing_is_asked_of_a_user() {
 }
 
 #[test]
+fn a_dictionary_of_custom_parameters_is_told_its_form() {
+    for dictionary in [quote!({"prompt": "consent"}), quote!([{"prompt": "consent"}]), quote!({ prompt: "consent" })] {
+        let arguments = quote!(provider_name = "x", scopes = ["a"], auth_flow = "USER_FEDERATION");
+        let message = only_message(access_token(quote!(#arguments, custom_parameters = #dictionary), &federated()));
+        assert_eq!(
+            message,
+            "`custom_parameters` is a list of pairs: write `custom_parameters = [(\"name\", \"value\")]`"
+        );
+    }
+}
+
+#[test]
 fn custom_state_is_shorter_for_api_keys() {
     let fifty_one = "s".repeat(51);
     let message = only_message(api_key(quote!(provider_name = "x", custom_state = #fifty_one), &function()));
@@ -327,7 +339,7 @@ fn literals_of_a_session_are_checked_with_the_rule_of_the_run_time() {
         (quote!(session_duration = "2h"), "one hour"),
         (quote!(session_duration = "900"), "a whole number and a unit"),
         (quote!(session_duration = 900), "has a unit"),
-        (quote!(policy = "{"), "is no JSON (line 1, column 1)"),
+        (quote!(policy = "{"), "is not JSON (line 1, column 1)"),
         (quote!(policy = "[]"), "no object"),
         (quote!(policy = 1), "is a string"),
         (quote!(role_session_name = "a"), "2 to 64"),
@@ -336,7 +348,7 @@ fn literals_of_a_session_are_checked_with_the_rule_of_the_run_time() {
         (quote!(scopes = ["a"]), "STS credentials have none"),
         (quote!(timeout = "9s"), "`requires_api_key` and `requires_access_token`"),
         (quote!(duration_seconds = 900), "`session_duration = \"15m\"`"),
-        (quote!(auth_flow = "ON_BEHALF_OF"), "only an access token"),
+        (quote!(auth_flow = "ON_BEHALF_OF"), "only access tokens"),
         (quote!(auth_flow = "M2M", user_id = user), "no user is involved"),
     ] {
         let message = only_message(sts_credentials(arguments, &item));
@@ -368,5 +380,5 @@ fn a_workload_token_takes_little_and_an_exchange_asks_nobody() {
     assert!(only_message(access_token(quote!(#federation, audience = "crm"), &federated())).contains("ON_BEHALF_OF"));
     assert!(only_message(access_token(quote!(#exchange, audience = " "), &federated())).contains("empty"));
     let key = quote!(provider_name = "x", auth_flow = "ON_BEHALF_OF");
-    assert!(only_message(api_key(key, &function())).contains("only an access token"));
+    assert!(only_message(api_key(key, &function())).contains("only access tokens"));
 }

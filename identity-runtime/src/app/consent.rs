@@ -143,7 +143,7 @@ impl<'a> Pending<'a> {
 /// A consent is missing that this caller may not be told of.
 pub(super) fn unshowable() -> Failure {
     tracing::error!("a consent is missing that is not of the request's verified user, so its caller is not told of it");
-    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "credentials_failed", "A credential could not be had")
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "credentials_failed", "A credential could not be obtained")
 }
 
 #[cfg(test)]

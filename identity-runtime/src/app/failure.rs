@@ -154,14 +154,18 @@ impl Failure {
                 )
                 .with_retry_after(after)
             }
-            ErrorKind::Timeout => {
-                Self::new(StatusCode::GATEWAY_TIMEOUT, "credentials_timeout", "A credential could not be had in time")
-            }
+            ErrorKind::Timeout => Self::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "credentials_timeout",
+                "A credential could not be obtained in time",
+            ),
             ErrorKind::Transport | ErrorKind::Protocol => {
-                Self::new(StatusCode::BAD_GATEWAY, "credentials_unreachable", "A credential could not be had")
+                Self::new(StatusCode::BAD_GATEWAY, "credentials_unreachable", "A credential could not be obtained")
             }
             // The agent's own affairs: the caller can do nothing about them, and a 401 or 403 would tell them otherwise.
-            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "credentials_failed", "A credential could not be had"),
+            _ => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "credentials_failed", "A credential could not be obtained")
+            }
         };
         tracing::error!(request_id, ?kind, status = failure.status.as_u16(), %error, "a handler got no credential");
         failure
