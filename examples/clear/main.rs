@@ -8,11 +8,15 @@
 //! where there is something to delete only after a preparation. With one, the plan is shown, and carried out with `-- --apply` or
 //! after a `y` at the terminal. The arguments that give names are those of `prepare`: `--workload` and so on.
 
-use identity_examples::sample::{Consent, Goal, Names, Place, Sample, leftovers, reach, say};
+use identity_examples::{
+    Failure, arguments,
+    sample::{Consent, Goal, Names, OF_CLEAR, Place, Sample, leftovers, reach, say},
+};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let names = Names::from_arguments()?;
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("main.rs"), OF_CLEAR)?;
+    let names = Names::from_arguments();
     let place = Place::find().await?;
     let management = &place.management;
     let goal = Goal::Cleared(Box::new(names.clone()));

@@ -32,11 +32,15 @@
 //! What is there is compared and, where it differs, changed; what somebody else made is never touched. After a failure run it again:
 //! it goes on from there. What a step needs of one before, such as a client id that is made up then, it looks up.
 
-use identity_examples::sample::{Consent, Goal, Names, Place, Sample, exports, reach, say};
+use identity_examples::{
+    Failure, arguments,
+    sample::{Consent, Goal, Names, OF_CLEAR, OF_PREPARE, Place, Sample, exports, reach, say},
+};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let names = Names::from_arguments()?;
+async fn main() -> Result<(), Failure> {
+    arguments(include_str!("main.rs"), &[OF_CLEAR, OF_PREPARE].concat())?;
+    let names = Names::from_arguments();
     let place = Place::find().await?;
     let management = &place.management;
     if place.emulator.is_some() {

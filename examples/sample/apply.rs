@@ -10,11 +10,12 @@ use identity_client::{
 use secrecy::SecretString;
 
 use super::{
-    Action, Anything, Found, MARK, Machine, Names, Sample, Step, Thing,
+    Action, Found, MARK, Machine, Names, Sample, Step, Thing,
     desired::{APPLICATION_MARK, Registration},
     documents::Arns,
     registered,
 };
+use crate::Anything;
 
 /// Makes a thing of the sample, or makes it as it should be.
 pub(crate) async fn prepare(management: &Management, sample: &Sample, step: &Step) -> Result<(), Anything> {

@@ -1,47 +1,49 @@
 //! What the two programs are told: names and URLs as arguments, secrets from the environment or from files.
 
 use super::{
-    Anything, Client, Machine, Names, Sample,
+    Client, Machine, Names, Sample,
     desired::{DISCOVERY_URL, OWN_VENDORS, RETURN_URL, SIGN_IN_URL, VENDOR},
     secret,
 };
-use crate::argument;
+use crate::{Anything, argument};
 
 /// The variables with which the vendor's script is told of an application at DingTalk.
 const DINGTALK: [&str; 3] = ["DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_CORP_ID"];
 
-const NAMES: [&str; 9] = [
-    "--workload",
-    "--sign-in-application",
-    "--mcp-application",
-    "--identity-provider",
-    "--role",
-    "--policy",
-    "--api-key-provider",
-    "--oauth2-provider",
-    "--machine-provider",
+/// The arguments of `clear`.
+pub const OF_CLEAR: &[&str] = &[
+    "--apply",
+    "--workload NAME",
+    "--sign-in-application NAME",
+    "--mcp-application NAME",
+    "--identity-provider NAME",
+    "--role NAME",
+    "--policy NAME",
+    "--api-key-provider NAME",
+    "--oauth2-provider NAME",
+    "--machine-provider NAME",
 ];
-const SETTINGS: [&str; 8] = [
-    "--audience",
-    "--client-id",
-    "--discovery-url",
-    "--return-urls",
-    "--sign-in-urls",
-    "--vendor",
-    secret::API_KEY.1,
-    secret::CLIENT_SECRET.1,
+
+/// The arguments of `prepare`, besides those of `clear`.
+pub const OF_PREPARE: &[&str] = &[
+    "--audience A,B",
+    "--client-id ID",
+    "--public-client",
+    "--api-key-file FILE",
+    "--client-secret-file FILE",
+    "--replace-secrets",
+    "--vendor NAME",
+    "--discovery-url URL",
+    "--sign-in-urls A,B",
+    "--return-urls A,B",
 ];
-const SWITCHES: [&str; 3] = ["--apply", "--public-client", "--replace-secrets"];
 
 impl Names {
     /// Those that the program's arguments give, the others as they follow from the workload identity's.
-    ///
-    /// # Errors
-    /// If an argument is none of those that there are, or has no value: on an account, a misspelt name would be another one's.
-    pub fn from_arguments() -> Result<Self, Anything> {
-        check(std::env::args().skip(1))?;
+    #[must_use]
+    pub fn from_arguments() -> Self {
         let usual = Self::of(&argument("--workload").unwrap_or_else(|| "sample-agent".to_owned()));
-        Ok(Self {
+        Self {
             sign_in_application: argument("--sign-in-application").unwrap_or(usual.sign_in_application),
             mcp_application: argument("--mcp-application").unwrap_or(usual.mcp_application),
             identity_provider: argument("--identity-provider").unwrap_or(usual.identity_provider),
@@ -51,27 +53,8 @@ impl Names {
             oauth2_provider: argument("--oauth2-provider").unwrap_or(usual.oauth2_provider),
             machine_provider: argument("--machine-provider").unwrap_or(usual.machine_provider),
             workload: usual.workload,
-        })
-    }
-}
-
-fn check(arguments: impl Iterator<Item = String>) -> Result<(), Anything> {
-    let mut arguments = arguments;
-    while let Some(name) = arguments.next() {
-        let name = name.as_str();
-        if SWITCHES.contains(&name) {
-            continue;
-        }
-        if !NAMES.contains(&name) && !SETTINGS.contains(&name) {
-            return Err(
-                format!("there is no argument `{name}`; the head of this example lists those that there are").into()
-            );
-        }
-        if arguments.next().is_none_or(|value| value.is_empty() || value.starts_with("--")) {
-            return Err(format!("{name} has no value").into());
         }
     }
-    Ok(())
 }
 
 impl Sample {
@@ -80,11 +63,10 @@ impl Sample {
     /// # Errors
     /// If the arguments contradict each other, half of what DingTalk needs is set, or a secret cannot be read.
     pub fn from_arguments() -> Result<Self, Anything> {
-        let names = Names::from_arguments()?;
         let vendor = argument("--vendor").unwrap_or_else(|| VENDOR.to_owned());
         let urls = |name: &str, default: &str| list(&argument(name).unwrap_or_else(|| default.to_owned()));
         Ok(Self {
-            names,
+            names: Names::from_arguments(),
             discovery_url: argument("--discovery-url").unwrap_or_else(|| DISCOVERY_URL.to_owned()),
             audience: argument("--audience").map(|audience| list(&audience)),
             sign_in_urls: urls("--sign-in-urls", SIGN_IN_URL),
@@ -143,29 +125,5 @@ fn machine() -> Result<Option<Machine>, Anything> {
             DINGTALK.join(", ")
         )
         .into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn checked(arguments: &[&str]) -> Result<(), String> {
-        check(arguments.iter().map(|&argument| argument.to_owned())).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn every_argument_is_known_and_has_its_value() {
-        assert_eq!(checked(&["--workload", "a", "--apply", "--audience", "1,2", "--replace-secrets"]), Ok(()));
-        assert_eq!(checked(&["--api-key-file", "-"]), Ok(()));
-        for (arguments, why) in [
-            (&["--workloda"][..], "there is no argument `--workloda`"),
-            (&["name"], "there is no argument `name`"),
-            (&["--workload"], "--workload has no value"),
-            (&["--workload", ""], "--workload has no value"),
-            (&["--workload", "--apply"], "--workload has no value"),
-        ] {
-            assert!(checked(arguments).unwrap_err().contains(why), "{arguments:?}");
-        }
     }
 }

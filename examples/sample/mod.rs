@@ -15,6 +15,7 @@ mod secret;
 mod step;
 
 pub use self::{
+    arguments::{OF_CLEAR, OF_PREPARE},
     desired::{APPLICATION_MARK, Client, MARK, Machine, Names, Sample},
     found::Found,
     place::{Place, management_at},
@@ -22,6 +23,3 @@ pub use self::{
     run::{Consent, Goal, exports, leftovers, reach, say},
     step::{Action, Change, Step, Thing},
 };
-
-/// Whatever goes wrong in an example.
-pub(crate) type Anything = Box<dyn std::error::Error>;

@@ -6,8 +6,8 @@ use identity_client::{
 };
 use identity_emulator::Emulator;
 
-use super::{Anything, secret::from_environment};
-use crate::configured;
+use super::secret::from_environment;
+use crate::{Anything, configured};
 
 /// A place to prepare the sample in.
 #[derive(Debug)]

@@ -4,12 +4,13 @@
 use identity_client::agent_identity::Application;
 
 use super::{
-    Anything, Found, Sample,
+    Found, Sample,
     compare::{Compared, change_if_told, change_of_list},
     desired::{APPLICATION_MARK, Registration},
     secret,
     step::{Step, Thing},
 };
+use crate::Anything;
 
 /// Whether `prepare` made it.
 pub(crate) fn is_ours(application: &Application) -> bool {

@@ -8,7 +8,8 @@ use std::{
 use futures_util::TryStreamExt as _;
 use identity_client::{Error, ErrorKind, agent_identity::Management};
 
-use super::{Action, Anything, Found, Names, Plan, Sample, Step, apply};
+use super::{Action, Found, Names, Plan, Sample, Step, apply};
+use crate::Anything;
 
 /// Where to get to.
 #[derive(Debug, Clone)]

@@ -5,8 +5,7 @@ use std::{fs::File, io::Read};
 use identity_client::Error;
 use secrecy::SecretString;
 
-use super::Anything;
-use crate::argument;
+use crate::{Anything, argument};
 
 /// A variable, and an argument that names a file.
 pub(crate) type Place = (&'static str, &'static str);
