@@ -110,6 +110,7 @@ mod step_up;
 mod together;
 mod token_source;
 mod transport;
+mod undo;
 mod waiting;
 mod wire;
 

@@ -289,3 +289,77 @@ async fn cancellation_at_every_await_point_wedges_nothing() {
         call().await.unwrap_or_else(|error| panic!("dropped after {polls} polls, the slot is wedged: {error}"));
     }
 }
+
+/// Tells nobody, ever.
+async fn stuck(_: PendingAuthorization) {
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_leaves_before_the_user_is_told_leaves_the_telling_to_the_next() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent);
+    let client = fake.client();
+    let left = tokio::spawn(calendar(&client).on_auth_url(stuck).into_future());
+    settle().await;
+    left.abort();
+    settle().await;
+    let told = Arc::new(AtomicU64::new(0));
+    for (expected, give_up) in [(1, true), (1, false)] {
+        // A prompt that does not end within the time is a user who was not told, either.
+        if give_up {
+            let error = calendar(&client).on_auth_url(stuck).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AuthorizationTimedOut);
+        }
+        fake.then_poll(Script::NeedsConsent).then_poll(Script::Issue(None));
+        calendar(&client).on_auth_url(counting(&told)).await.unwrap();
+        assert_eq!((told.load(Ordering::SeqCst), fake.acquired()), (expected, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_beyond_all_time_waits_as_long_as_a_consent_can_last() {
+    let fake = Fake::new();
+    let client = fake.client();
+    for timeout in [secs(7200), std::time::Duration::MAX] {
+        fake.then(Script::NeedsConsent);
+        let begun = tokio::time::Instant::now();
+        let error =
+            calendar(&client).on_auth_url(|_: PendingAuthorization| ()).with_timeout(timeout).await.unwrap_err();
+        assert!(begun.elapsed() <= secs(3600), "{:?}", begun.elapsed());
+        let pending = error.pending().cloned();
+        if let Some(pending) = pending {
+            let error = client.resume::<AccessToken>(pending).with_timeout(timeout).await.unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::AuthorizationTimedOut | ErrorKind::AuthorizationExpired));
+        }
+        client.forget_all();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_for_a_user_who_was_forgotten_meanwhile_is_not_kept() {
+    let fake = Fake::new();
+    let client = fake.client();
+    let alice = user("alice");
+    // While the user is being told.
+    fake.then(Script::NeedsConsent).then_poll(Script::Issue(None));
+    let slowly = async |_: PendingAuthorization| tokio::time::sleep(secs(5)).await;
+    let call = tokio::spawn(calendar(&client).on_auth_url(slowly).into_future());
+    tokio::time::sleep(secs(2)).await;
+    client.forget_user(&alice);
+    call.await.unwrap().unwrap();
+    let error = {
+        fake.then(Script::NeedsConsent);
+        calendar(&client).with_wait(Wait::Return).await.unwrap_err()
+    };
+    assert_eq!((error.kind(), fake.acquired()), (ErrorKind::AuthorizationRequired, 2));
+    // While a pending is asked about.
+    fake.then_poll(Script::Slowly(secs(5))).then_poll(Script::Issue(None));
+    let resumed = client.resume::<AccessToken>(error.pending().unwrap().clone());
+    let call = tokio::spawn(resumed.acquire());
+    tokio::time::sleep(secs(2)).await;
+    client.forget_user(&alice);
+    assert!(matches!(call.await.unwrap().unwrap(), Acquired::Ready(_)));
+    calendar(&client).await.unwrap();
+    assert_eq!(fake.acquired(), 3);
+}

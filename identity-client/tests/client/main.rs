@@ -15,4 +15,6 @@ mod rejection;
 mod runtimes;
 mod secrets;
 mod support;
+#[cfg(feature = "macros")]
+mod together;
 mod union;
