@@ -269,3 +269,21 @@ impl fmt::Debug for KeySet {
         f.debug_struct("KeySet").field("len", &len).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::{Clock as _, SystemClock};
+
+    #[test]
+    fn a_retired_key_is_honoured_until_either_clock_says_that_its_time_is_over() {
+        let (now, hour) = (SystemClock.now(), Duration::from_secs(3600));
+        let key = Arc::new(Key { id: None, state: State::Unusable(RefusalCode::KeyUnfit) });
+        let held = Held { key, retires: Some(Moment { wall: now.wall + hour, steady: now.steady + hour }) };
+        assert!(held.is_honoured(now));
+        assert!(!held.is_honoured(Moment { wall: now.wall + hour, ..now }), "the machine slept");
+        assert!(!held.is_honoured(Moment { steady: now.steady + hour, ..now }), "the clock was set back");
+    }
+}

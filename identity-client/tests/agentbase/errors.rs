@@ -207,3 +207,16 @@ async fn plain_http_goes_to_no_proxy_and_https_through_a_tunnel() {
     assert!(!seen.is_empty() && seen.iter().all(|seen| seen.method == "CONNECT"), "{seen:?}");
     assert!(seen.iter().all(|seen| !seen.headers.contains_key("authorization") && seen.body.is_empty()), "{seen:?}");
 }
+
+/// Variables belong to a process, so the test is another one, run again where everything is to go through a dead proxy.
+#[test]
+fn no_proxy_of_the_environment_is_used() {
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "errors::every_status_has_its_kind_and_says_what_to_do"]);
+    for name in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
+        again.env(name, "http://127.0.0.1:1").env(name.to_ascii_lowercase(), "http://127.0.0.1:1");
+    }
+    let output = again.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}

@@ -3,12 +3,13 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use identity_client::{
-    AccessToken, AccessTokenRequest, Acquired, ErrorKind, IdentityClient, PendingAuthorization, Wait,
+    AccessToken, AccessTokenRequest, Acquired, AgentIdentityName, ErrorKind, IdentityClient, PendingAuthorization,
+    PendingParts, Prompt, PromptError, RequestContext, Wait,
 };
 
-use crate::support::{Fake, Script, secs, settle, user};
+use crate::support::{Fake, HandClock, Script, secs, settle, user};
 
 fn calendar(client: &IdentityClient) -> AccessTokenRequest {
     client.access_token("google").with_scopes(["calendar"]).for_user(&user("alice"))
@@ -189,10 +190,56 @@ async fn a_pending_of_another_client_is_refused() {
     let Acquired::NeedsConsent(pending) = calendar(&client).acquire().await.unwrap() else {
         panic!("consent is missing")
     };
-    let mut parts = pending.parts().clone();
-    parts.endpoint = "https://evil.example.com".to_owned();
-    let error = client.resume::<AccessToken>(PendingAuthorization::new(parts)).await.unwrap_err();
-    assert_eq!((error.kind(), fake.polled()), (ErrorKind::InvalidRequest, 0));
+    let others: [fn(&mut PendingParts); 3] = [
+        |parts| parts.platform = "other".to_owned(),
+        |parts| parts.endpoint = "https://evil.example.com".to_owned(),
+        |parts| parts.agent_identity = AgentIdentityName::new("agent-2").unwrap(),
+    ];
+    for change in others {
+        let mut parts = pending.parts().clone();
+        change(&mut parts);
+        let error = client.resume::<AccessToken>(PendingAuthorization::new(parts)).await.unwrap_err();
+        assert_eq!((error.kind(), fake.polled()), (ErrorKind::InvalidRequest, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pending_that_is_over_is_not_asked_about() {
+    let fake = Fake::new();
+    fake.set_session_lifetime(secs(600));
+    fake.then(Script::NeedsConsent);
+    let clock = HandClock::new();
+    let client = fake.builder().with_clock(clock.clone()).build().unwrap();
+    let error = calendar(&client).with_wait(Wait::Return).await.unwrap_err();
+    let pending = error.pending().unwrap();
+    clock.advance(secs(601));
+    let error = client.resume::<AccessToken>(pending.clone()).acquire().await.unwrap_err();
+    assert_eq!((error.kind(), fake.polled()), (ErrorKind::AuthorizationExpired, 0));
+}
+
+/// The caller of one request.
+#[derive(Default)]
+struct Caller(AtomicU64);
+
+impl Prompt for Caller {
+    fn show(&self, _: PendingAuthorization) -> BoxFuture<'_, Result<(), PromptError>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_is_not_shown_the_link_of_another_user() {
+    let fake = Fake::new();
+    let client = fake.client();
+    let caller = Arc::new(Caller::default());
+    for (who, shown) in [("bob", 0), ("alice", 1)] {
+        let context = RequestContext::new().with_user(user("alice")).with_prompt(Arc::clone(&caller) as _);
+        fake.then(Script::NeedsConsent);
+        let request = client.access_token("google").with_scopes(["calendar"]).for_user(&user(who));
+        context.scope(request.into_future()).await.unwrap_err();
+        assert_eq!(caller.0.load(Ordering::SeqCst), shown, "{who}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

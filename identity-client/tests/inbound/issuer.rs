@@ -152,7 +152,7 @@ async fn std_jwt_04_an_unknown_key_asks_at_most_once_a_cool_down() {
 }
 
 #[tokio::test]
-async fn std_jwt_04_a_caller_who_leaves_does_not_keep_new_keys_from_others() {
+async fn a_caller_who_leaves_does_not_keep_new_keys_from_others() {
     let (pair, next) = (Pair::edwards(), Pair::edwards());
     let stage = Stage::new(&[pair.published("a")]).await;
     let verifier = stage.verifier();

@@ -168,7 +168,7 @@ async fn claims_are_read_as_a_type_of_the_applications_own() {
 }
 
 #[tokio::test]
-async fn std_jwt_01_a_key_that_is_published_with_its_private_part_checks_nothing() {
+async fn a_key_that_is_published_with_its_private_part_checks_nothing() {
     let issuer = Issuer::new(ISSUER);
     let token = issuer.token(Some("alice"), "agent.invoke");
     for member in ["d", "p", "q", "dp", "dq", "qi", "oth"] {

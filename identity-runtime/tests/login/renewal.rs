@@ -145,6 +145,19 @@ async fn without_a_refresh_token_the_user_signs_in_again() -> Result<(), Anythin
 }
 
 #[tokio::test]
+async fn a_refresh_token_is_sent_once_however_the_issuer_fails() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    stage.sign_in().await?;
+    let session = session(&stage)?;
+    let first = session.access_token().await?;
+    // It may have been taken and its successor lost.
+    stage.issuer.manners().refusal = Some((503, json!({})));
+    let error = session.access_token_after(&first).await.err().ok_or("it was renewed")?;
+    assert_eq!((error.kind(), stage.issuer.token_requests()), (ErrorKind::Unavailable, 2));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_clock_that_is_set_back_does_not_prolong_the_rest_after_a_failure() -> Result<(), Anything> {
     let stage = Stage::new().await?;
     stage.sign_in().await?;
