@@ -3,7 +3,7 @@
 use identity_grammar::is_loopback_host;
 use url::Url;
 
-use crate::error::Error;
+use crate::{error::Error, shown::is_unprintable};
 
 /// Longer than any server takes.
 const MAX_LENGTH: usize = 8 * 1024;
@@ -20,7 +20,7 @@ pub(crate) fn inspect(text: &str) -> Result<(), Error> {
     if text.len() > MAX_LENGTH {
         return refuse("is longer than any server takes", platform);
     }
-    if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+    if text.chars().any(|c| c == ' ' || is_unprintable(c)) {
         return refuse("has spaces or control characters", platform);
     }
     let Ok(url) = Url::parse(text) else { return refuse("is not an absolute URL", platform) };
@@ -77,6 +77,9 @@ mod tests {
             "javascript:alert('secret-state')",
             "https://idp.example.com@evil.example.com/?state=secret-state",
             "https://idp.example.com/a b?state=secret-state",
+            "https://idp.example.com/\u{9b}2J?state=secret-state",
+            "https://idp.example.com/\u{202e}moc.elpmaxe?state=secret-state",
+            "https://idp.example.com/a\u{2028}b?state=secret-state",
             "https://idp.example.com/authorize?client_id=&state=secret-state",
             "https://idp.example.com/authorize?client_id=%3Cclient_id%3E&state=secret-state",
             "https://idp.example.com/authorize?client_id=a&redirect_uri=undefined&state=secret-state",

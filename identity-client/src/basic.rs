@@ -16,3 +16,16 @@ pub(crate) fn basic(id: &str, secret: &SecretString) -> Result<HeaderValue, Erro
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_is_one_sensitive_header() {
+        let value = basic("Aladdin", &SecretString::from("open sesame")).unwrap();
+        // RFC 7617 section 2.
+        assert_eq!(value, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert!(value.is_sensitive());
+    }
+}

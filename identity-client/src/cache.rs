@@ -205,18 +205,18 @@ impl Cache {
         flight
     }
 
-    /// Joins the wait for this consent, or starts one.
+    /// Joins the wait for this consent, or starts one. If the slot has moved on since the consent was begun, the wait is the
+    /// caller's own.
     pub(crate) fn wait(
         &self,
-        request: &Arc<CredentialRequest>,
+        request: &CredentialRequest,
+        epoch: u64,
         pending: &PendingAuthorization,
-        make: impl FnOnce(u64) -> BoxFuture<'static, Result<Credential, Error>>,
+        make: impl FnOnce() -> BoxFuture<'static, Result<Credential, Error>>,
     ) -> Poller {
         let mut state = self.lock();
-        let State { slots, counter, .. } = &mut *state;
-        let Some(slot) = slots.get_or_insert(request, || Slot { epoch: next(counter), ..Slot::default() }) else {
-            return make(0).shared();
-        };
+        let slot = state.slots.get(&KeyRef::of(request)).map(|(_, slot)| slot);
+        let Some(slot) = slot.filter(|slot| slot.epoch == epoch) else { return make().shared() };
         let same = slot.pending.as_ref() == Some(pending);
         if let Some(poller) =
             slot.poller.as_ref().and_then(WeakShared::upgrade).filter(|poller| same && poller.peek().is_none())
@@ -225,7 +225,7 @@ impl Cache {
         }
         slot.told |= !same;
         slot.pending = Some(pending.clone());
-        let poller = make(slot.epoch).shared();
+        let poller = make().shared();
         slot.poller = poller.downgrade();
         poller
     }
@@ -236,17 +236,11 @@ impl Cache {
     }
 
     /// Keeps a credential, unless the slot has moved on since its flight began.
-    pub(crate) fn keep(
-        &self,
-        request: &Arc<CredentialRequest>,
-        epoch: u64,
-        credential: &Credential,
-        arrival: &Arrival,
-    ) {
+    pub(crate) fn keep(&self, request: &CredentialRequest, epoch: u64, credential: &Credential, arrival: &Arrival) {
         let mut state = self.lock();
         let State { slots, random, .. } = &mut *state;
-        let Some(slot) = slots.get_or_insert(request, || Slot { epoch, ..Slot::default() }) else { return };
-        if slot.epoch == epoch {
+        // A slot that is gone was forgotten before, or its flight would have held it.
+        if let Some((_, slot)) = slots.get(&KeyRef::of(request)).filter(|(_, slot)| slot.epoch == epoch) {
             slot.forced = false;
             slot.flight = None;
             slot.pending = None;
@@ -266,7 +260,13 @@ impl Cache {
                 failures: 0,
             });
         }
-        self.make_room(&mut state);
+    }
+
+    /// Whether the credential of this generation is kept, and not forgotten, refused or replaced.
+    pub(crate) fn holds(&self, request: &CredentialRequest, generation: u64) -> bool {
+        let mut state = self.lock();
+        let kept = state.slots.get(&KeyRef::of(request)).and_then(|(_, slot)| slot.kept.as_ref());
+        kept.is_some_and(|kept| kept.generation == generation)
     }
 
     /// Remembers that a consent is under way, so that the next call goes on with it instead of beginning another.
@@ -338,11 +338,14 @@ impl Cache {
         (slot.pending.as_ref() == Some(pending)).then(|| change(&mut slot.told))
     }
 
-    /// The epoch to land with, for a credential that arrives without a flight.
+    /// The epoch to land with, for a credential that arrives without a flight: to be taken before it is asked for.
     pub(crate) fn epoch(&self, request: &Arc<CredentialRequest>) -> u64 {
         let mut state = self.lock();
         let State { slots, counter, .. } = &mut *state;
-        slots.get_or_insert(request, || Slot { epoch: next(counter), ..Slot::default() }).map_or(0, |slot| slot.epoch)
+        let slot = slots.get_or_insert(request, || Slot { epoch: next(counter), ..Slot::default() });
+        let epoch = slot.map_or(0, |slot| slot.epoch);
+        self.make_room(&mut state);
+        epoch
     }
 
     /// Drops what is kept for a key, and lets nothing that is under way be kept.
@@ -385,6 +388,24 @@ impl Cache {
         let mut state = self.lock();
         let refusal = state.slots.get(&KeyRef::of(request)).and_then(|(_, slot)| slot.refusal.as_mut());
         refusal.is_some_and(|refusal| !std::mem::replace(&mut refusal.asked, true))
+    }
+
+    /// Gives back what [`claim_asking`](Self::claim_asking) took, unless somebody else asks on.
+    pub(crate) fn unclaim_asking(&self, request: &CredentialRequest) {
+        self.unclaim(request, |slot| slot.refusal.as_mut().map(|refusal| &mut refusal.asked));
+    }
+
+    /// Gives back what [`claim_step_up`](Self::claim_step_up) took, unless somebody else asks on.
+    pub(crate) fn unclaim_step_up(&self, request: &CredentialRequest) {
+        self.unclaim(request, |slot| slot.shortage.as_mut().map(|shortage| &mut shortage.asked));
+    }
+
+    fn unclaim(&self, request: &CredentialRequest, asked: impl FnOnce(&mut Slot) -> Option<&mut bool>) {
+        if let Some((_, slot)) = self.lock().slots.get(&KeyRef::of(request)).filter(|(_, slot)| !slot.is_under_way())
+            && let Some(asked) = asked(slot)
+        {
+            *asked = false;
+        }
     }
 
     /// The service wants more than the credential of this generation allows. It is kept: it is good for the rest.

@@ -424,18 +424,18 @@ impl Credential {
 
     /// Whether the consent behind it was shown to be its user's own.
     pub(crate) fn bound(&self) -> Option<Bound> {
-        self.as_ref().released().origin.as_ref().map(|origin| origin.bound)
+        self.origin().map(|origin| origin.bound)
+    }
+
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.as_ref().released().origin.as_ref()
     }
 
     /// The same secret as the credential of another request, which it serves as well.
     pub(crate) fn serving(&self, request: &Arc<CredentialRequest>, generation: u64) -> Self {
         let borrowed = self.as_ref();
         let released = borrowed.released();
-        let origin = released.origin.as_ref().map(|origin| Origin {
-            request: Arc::clone(request),
-            generation,
-            ..origin.clone()
-        });
+        let origin = self.origin().map(|origin| Origin { request: Arc::clone(request), generation, ..origin.clone() });
         let released = Released {
             secret: released.secret.clone(),
             temporary: released.temporary.clone(),

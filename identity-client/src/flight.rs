@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     authorization_url,
-    cache::Landing,
+    cache::{Cache, Landing},
     client::Inner,
     consent::{Acquired, PendingAuthorization},
     credential::{Credential, Origin},
@@ -12,6 +12,7 @@ use crate::{
     error::{Error, ErrorKind},
     gate,
     platform::Issued,
+    undo::Undo,
     waiting,
 };
 
@@ -37,11 +38,21 @@ pub(crate) async fn fly(client: &Arc<Inner>, request: &Arc<CredentialRequest>) -
     flight.await
 }
 
-/// What the platform holds does not do, and asking for it again would not help: the user has to agree again.
-pub(crate) async fn ask_anew(client: &Arc<Inner>, request: &Arc<CredentialRequest>) -> Landing {
+/// What the platform holds does not do, and asking for it again would not help: the user has to agree again. Whoever calls has
+/// claimed that; if nobody gets to ask the user, the claim is given back.
+pub(crate) async fn ask_anew(
+    client: &Arc<Inner>,
+    request: &Arc<CredentialRequest>,
+    unclaim: fn(&Cache, &CredentialRequest),
+) -> Landing {
+    let claim = Undo::unless_done(|| unclaim(&client.cache, request));
     let mut forced = Arc::clone(request);
     Arc::make_mut(&mut forced).options.force = true;
-    fly(client, &forced).await
+    let landing = fly(client, &forced).await;
+    if !landing.as_ref().is_err_and(Error::is_retryable) {
+        claim.done();
+    }
+    landing
 }
 
 async fn land(
@@ -117,8 +128,10 @@ pub(crate) fn adopt(client: &Arc<Inner>, request: &Arc<CredentialRequest>, crede
     let now = client.clock.now();
     let told = credential.expires_at().map(|at| at.duration_since(now.wall).unwrap_or_default());
     let arrival = client.cache.arrival(now, told.unwrap_or(client.unknown_lifetime));
+    // What was forgotten while the user was asked is not kept in another place.
+    let is_kept = credential.origin().is_some_and(|origin| client.cache.holds(&origin.request, origin.generation));
     let credential = credential.serving(request, arrival.generation);
-    if !arrival.life.is_zero() {
+    if is_kept && !arrival.life.is_zero() {
         client.cache.keep(request, client.cache.epoch(request), &credential, &arrival);
     }
     credential

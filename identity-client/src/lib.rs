@@ -127,6 +127,7 @@ mod surroundings;
 mod together;
 mod token_source;
 mod transport;
+mod undo;
 mod waiting;
 mod wire;
 

@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 
 use crate::{
     audit::{Bound, Outcome, Receipt, Source},
-    cache::{Landing, Lookup},
+    cache::{Cache, Landing, Lookup},
     client::{IdentityClient, Inner},
     clock::Moment,
     consent::{Acquired, PendingAuthorization, Prompt, Wait},
@@ -148,7 +148,7 @@ impl<'a> Need<'a> {
         with_policy(policy: &'a str) = Some(policy);
         /// Tells the user.
         with_prompt(prompt: &'a dyn Prompt) = Some(prompt);
-        /// How long to wait for the user.
+        /// How long to wait for the user, at most an hour.
         with_timeout(timeout: Duration) = Some(timeout);
         /// Whether to wait for the user.
         with_wait(wait: Wait) = Some(wait);
@@ -292,10 +292,10 @@ impl<'a> Need<'a> {
                     return (Source::Cache, Ok(Acquired::Ready(credential)));
                 }
                 Lookup::Refused(_) if request.user().is_some() && client.cache.claim_asking(request) => {
-                    return (Source::Platform, ask_anew(client, request).await);
+                    return (Source::Platform, ask_anew(client, request, Cache::unclaim_asking).await);
                 }
                 Lookup::Short if client.cache.claim_step_up(request) => {
-                    return (Source::Platform, ask_anew(client, request).await);
+                    return (Source::Platform, ask_anew(client, request, Cache::unclaim_step_up).await);
                 }
                 Lookup::Refused(rest) => return (Source::Cache, Err(still_refused(request, rest))),
                 Lookup::Short | Lookup::Missing => {}

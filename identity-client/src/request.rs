@@ -120,7 +120,7 @@ impl<T: Requestable + 'static> Request<T> {
         self
     }
 
-    /// How long to wait for the user. Default: the client's, 60 s.
+    /// How long to wait for the user, at most an hour. Default: the client's, 60 s.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -352,7 +352,7 @@ impl<T> ResumeRequest<T> {
         Self { client, pending, timeout: None, credential: PhantomData }
     }
 
-    /// How long to wait for the user.
+    /// How long to wait for the user, at most an hour.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

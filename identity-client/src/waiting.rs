@@ -20,6 +20,7 @@ use crate::{
     platform::Issued,
     poll::{Answer, PollMachine, Step},
     prompt_failure::PromptFailure,
+    undo::Undo,
 };
 
 const STAYS_GOOD: &str = "the link stays good for a while: ask the user to finish, then call again or `resume` the pending; a longer `timeout` waits longer";
@@ -34,7 +35,8 @@ pub(crate) async fn consent(
     request: &Arc<CredentialRequest>,
     pending: PendingAuthorization,
 ) -> Result<Credential, Error> {
-    let timeout = need.timeout.unwrap_or(client.consent_timeout);
+    let timeout = need.timeout.unwrap_or(client.consent_timeout).min(LONGEST_WAIT);
+    let epoch = client.cache.epoch(request);
     let deadline = tokio::time::Instant::from_std(client.clock.now().steady) + timeout;
     let task = RequestContext::current();
     let teller = Teller::of(need, client, task.as_ref(), &pending);
@@ -47,7 +49,7 @@ pub(crate) async fn consent(
             "give the call an `on_auth_url`, or the client a prompt: nobody would tell the user where to agree",
         )),
         Wait::Poll => {
-            let wait = tokio::time::timeout_at(deadline, wait(client, request, &pending));
+            let wait = tokio::time::timeout_at(deadline, wait(client, request, epoch, &pending));
             let wait = async {
                 match prompt.filter(|_| told == Told::Here) {
                     Some(prompt) => showing(prompt, &pending, deadline, wait).await,
@@ -112,14 +114,15 @@ async fn go_on(
     pending: PendingAuthorization,
     wait_for: Option<Duration>,
 ) -> Landing {
-    let Some(timeout) = wait_for else {
+    let epoch = client.cache.epoch(request);
+    let Some(timeout) = wait_for.map(|timeout| timeout.min(LONGEST_WAIT)) else {
         let asked = ask_once(client, pending).await.map_err(|error| error.about(request.provider()))?;
         return match asked {
-            Acquired::Ready(issued) => keep(client, request, client.cache.epoch(request), issued).map(Acquired::Ready),
+            Acquired::Ready(issued) => keep(client, request, epoch, issued).map(Acquired::Ready),
             Acquired::NeedsConsent(pending) => Ok(Acquired::NeedsConsent(pending)),
         };
     };
-    let waited = tokio::time::timeout(timeout, wait(client, request, &pending)).await;
+    let waited = tokio::time::timeout(timeout, wait(client, request, epoch, &pending)).await;
     waited.map_err(|_| timed_out(client, &pending, timeout))?.map(Acquired::Ready)
 }
 
@@ -176,21 +179,20 @@ async fn tell(
         host = pending.authorization_host().as_deref(),
         "waiting for a user to agree"
     );
-    match prompt.show(pending.clone()).await {
-        Ok(()) => Ok(Told::Here),
-        Err(source) => {
-            if is_first {
-                client.cache.untell(request, pending);
-            }
-            Err(Error::new(
-                ErrorKind::AuthorizationRequired,
-                format!("the user could not be told where to authorize provider `{}`", pending.provider()),
-            )
-            .with_pending(vec![pending.clone()])
-            .with_hint("see why the prompt failed, then call again: the consent that is under way goes on")
-            .with_source(PromptFailure::of(&source)))
-        }
+    let telling = is_first.then(|| Undo::unless_done(|| client.cache.untell(request, pending)));
+    prompt.show(pending.clone()).await.map_err(|source| {
+        Error::new(
+            ErrorKind::AuthorizationRequired,
+            format!("the user could not be told where to authorize provider `{}`", pending.provider()),
+        )
+        .with_pending(vec![pending.clone()])
+        .with_hint("see why the prompt failed, then call again: the consent that is under way goes on")
+        .with_source(PromptFailure::of(&source))
+    })?;
+    if let Some(telling) = telling {
+        telling.done();
     }
+    Ok(Told::Here)
 }
 
 /// One question about a pending consent.
@@ -209,9 +211,10 @@ pub(crate) async fn ask_once(client: &Arc<Inner>, pending: PendingAuthorization)
 async fn wait(
     client: &Arc<Inner>,
     request: &Arc<CredentialRequest>,
+    epoch: u64,
     pending: &PendingAuthorization,
 ) -> Result<Credential, Error> {
-    let poller = client.cache.wait(request, pending, |epoch| {
+    let poller = client.cache.wait(request, epoch, pending, || {
         let (client, request, pending) = (Arc::clone(client), Arc::clone(request), pending.clone());
         Box::pin(async move {
             poll(&client, &request, epoch, &pending).await.map_err(|error| {

@@ -11,6 +11,7 @@ mod invocation;
 mod lifecycle;
 mod reply;
 mod serve;
+mod taken;
 mod tasks;
 
 use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};
@@ -318,8 +319,9 @@ impl AgentAppBuilder {
     }
 
     /// How long a connection to [`serve`](AgentApp::serve) may take from its beginning, or from its last answer, until the head
-    /// of a request is there; then it is closed. It bounds slow callers and idle ones. Default: 75 s, as gateways commonly keep
-    /// idle connections for 60 s and must be the first to close them.
+    /// of a request is there; then it is closed. So it is when its caller takes nothing of an answer for as long. It bounds slow
+    /// callers and idle ones. Default: 75 s, as gateways commonly keep idle connections for 60 s and must be the first to close
+    /// them.
     pub fn with_header_timeout(mut self, timeout: Duration) -> Self {
         self.settings.header_timeout = timeout;
         self

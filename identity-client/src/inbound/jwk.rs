@@ -18,6 +18,9 @@ const MAX_KEYS: usize = 100;
 /// RFC 7518 section 3.3.
 const MIN_RSA_BITS: usize = 2048;
 
+/// What only who signs may know, of RSA, EC and OKP keys (RFC 7518 section 6, RFC 8037 section 2).
+const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+
 /// One key, ready to check signatures.
 pub(crate) struct Key {
     id: Option<String>,
@@ -97,6 +100,10 @@ impl Key {
 /// Reads a key for the algorithms it may be used with.
 fn usable(members: &Map<String, Value>, allowed: &[Algorithm]) -> Result<Vec<(Algorithm, Checker)>, RefusalCode> {
     let (unfit, text) = (RefusalCode::KeyUnfit, |name: &str| members.get(name).and_then(Value::as_str));
+    if PRIVATE.iter().any(|member| members.contains_key(*member)) {
+        // Published with its private part: whoever reads the set can sign.
+        return Err(RefusalCode::KeyWeak);
+    }
     match members.get("use") {
         None => {}
         Some(Value::String(usage)) if usage == "sig" => {}
@@ -260,5 +267,23 @@ impl fmt::Debug for KeySet {
             Keys::Published(keys) => keys.len(),
         };
         f.debug_struct("KeySet").field("len", &len).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::{Clock as _, SystemClock};
+
+    #[test]
+    fn a_retired_key_is_honoured_until_either_clock_says_that_its_time_is_over() {
+        let (now, hour) = (SystemClock.now(), Duration::from_secs(3600));
+        let key = Arc::new(Key { id: None, state: State::Unusable(RefusalCode::KeyUnfit) });
+        let held = Held { key, retires: Some(Moment { wall: now.wall + hour, steady: now.steady + hour }) };
+        assert!(held.is_honoured(now));
+        assert!(!held.is_honoured(Moment { wall: now.wall + hour, ..now }), "the machine slept");
+        assert!(!held.is_honoured(Moment { steady: now.steady + hour, ..now }), "the clock was set back");
     }
 }

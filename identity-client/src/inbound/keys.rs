@@ -170,7 +170,12 @@ impl Published {
                     return Ok(None);
                 }
                 state.asked = Some(now);
-                self.take_off(&mut state)
+                let flight = self.take_off(&mut state);
+                // Nobody may ask again before the cool-down is over, so it does not end with the caller who made it begin.
+                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                    runtime.spawn(flight.clone().map(drop));
+                }
+                flight
             }
         };
         flight.await?;

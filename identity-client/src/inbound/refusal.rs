@@ -116,7 +116,8 @@ codes! {
     KeyAmbiguous = "key_ambiguous", InvalidToken;
     /// The key of this id is of another type or curve, or is published for another algorithm or use.
     KeyUnfit = "key_unfit", InvalidToken;
-    /// The key of this id is too weak: RSA below 2048 bits, or with an exponent that is even or 1.
+    /// The key of this id is too weak: RSA below 2048 bits, or with an exponent that is even or 1; or published with its private
+    /// part, so that everybody can sign with it.
     KeyWeak = "key_weak", InvalidToken;
     /// The signature is not that of the key.
     SignatureInvalid = "signature_invalid", InvalidToken;

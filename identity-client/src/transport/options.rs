@@ -67,8 +67,9 @@ impl HttpOptions {
         self
     }
 
-    /// Goes through this HTTP proxy. Default: none, whatever the environment says: a variable must not decide where
-    /// credentials travel.
+    /// Goes through this HTTP proxy, with https: what is plain http does not leave this machine, or the metadata service of its
+    /// cloud, and goes to no proxy. Default: none, whatever the environment says: a variable must not decide where credentials
+    /// travel.
     #[must_use]
     pub fn with_proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
@@ -100,7 +101,8 @@ impl HttpOptions {
             .timeout(self.attempt_timeout)
             .pool_idle_timeout(Duration::from_secs(60));
         if let Some(proxy) = &self.proxy {
-            let proxy = reqwest::Proxy::all(proxy).map_err(|_| broken("the proxy is not a URL"))?;
+            // A tunnel hides what goes through it; a plain request would be the proxy's to read.
+            let proxy = reqwest::Proxy::https(proxy).map_err(|_| broken("the proxy is not a URL"))?;
             builder = builder.proxy(proxy);
         }
         trust(builder, &self.roots)?.build().map_err(|error| {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use identity_client::{Clock as _, ErrorKind, SystemClock, agentbase::NewIdentity};
+use identity_client::{Clock as _, ErrorKind, HttpOptions, SystemClock, agentbase::NewIdentity};
 use serde_json::{Value, json};
 
-use crate::support::{Reply, Server, client};
+use crate::support::{Reply, Server, client, quick};
 
 #[tokio::test]
 async fn every_status_has_its_kind_and_says_what_to_do() {
@@ -188,4 +188,35 @@ async fn w12_a_name_cannot_leave_its_place_and_w32_is_not_quoted() {
     let error = client(agentbase).api_key("v2.openai:key").for_agent().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
     assert!(server.seen().is_empty(), "nothing is sent, not even for a token");
+}
+
+#[tokio::test]
+async fn plain_http_goes_to_no_proxy_and_https_through_a_tunnel() {
+    let proxy = Server::raw(|_| Reply::text(502, "")).await;
+    let server = Server::script(vec![(200, json!({ "apikey": "sk-1" }))]).await;
+    let http = || HttpOptions::new().with_retry(quick(1)).with_proxy(proxy.origin());
+    // Plain http is for this machine only, and a proxy is another one.
+    let near = client(server.builder().with_http(http()).build().unwrap());
+    assert_eq!(near.api_key("openai-key").for_agent().await.unwrap().expose_secret(), "sk-1");
+    assert!(proxy.seen().is_empty(), "{:?}", proxy.seen());
+    let far = server.builder().with_http(http()).with_iam_token_endpoint("https://iam.example.com/token");
+    let far = far.with_identity_endpoint("https://identity.example.com");
+    let error = client(far.build().unwrap()).api_key("openai-key").for_agent().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transport, "{error}");
+    let seen = proxy.seen();
+    assert!(!seen.is_empty() && seen.iter().all(|seen| seen.method == "CONNECT"), "{seen:?}");
+    assert!(seen.iter().all(|seen| !seen.headers.contains_key("authorization") && seen.body.is_empty()), "{seen:?}");
+}
+
+/// Variables belong to a process, so the test is another one, run again where everything is to go through a dead proxy.
+#[test]
+fn no_proxy_of_the_environment_is_used() {
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "errors::every_status_has_its_kind_and_says_what_to_do"]);
+    for name in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
+        again.env(name, "http://127.0.0.1:1").env(name.to_ascii_lowercase(), "http://127.0.0.1:1");
+    }
+    let output = again.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

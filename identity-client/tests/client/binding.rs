@@ -347,3 +347,16 @@ async fn nothing_of_a_binding_prints_a_state() {
         assert!(!printed.contains(secret), "{printed}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_that_comes_after_its_consent_is_over_is_not_released() {
+    let bench = bench();
+    bench.fake.then(Script::NeedsConsent).then_poll(Script::Slowly(secs(5))).then_poll(Script::Issue(None));
+    let call = waiting(&bench.client, "alice");
+    // While the platform is asked, the time to come back ends.
+    tokio::time::sleep(secs(3)).await;
+    bench.clock.advance(secs(61 * MINUTE));
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AuthorizationDenied);
+    assert!(error.to_string().contains("never came back"), "{error}");
+}

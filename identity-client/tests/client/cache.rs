@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use identity_client::{ErrorKind, IdentityClient};
+use identity_client::{AccessToken, ErrorKind, IdentityClient, Wait};
 use proptest::prelude::*;
 
 use crate::support::{Fake, HandClock, Script, secs, settle, user};
@@ -187,6 +187,39 @@ async fn what_was_under_way_when_it_was_forgotten_is_not_kept() {
     let new = client.api_key("openai-key").for_agent().await.unwrap();
     assert_ne!(old.expose_secret(), new.expose_secret());
     assert_eq!(fake.acquired(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_under_way_when_it_was_forgotten_is_not_kept_in_a_full_cache_either() {
+    let fake = Fake::new();
+    fake.then(Script::Slowly(secs(5)));
+    let client = fake.builder().with_cache_capacity(1).build().unwrap();
+    let alice = user("alice");
+    let ask = || client.access_token("crm").with_scopes(["read"]).for_user(&alice).into_future();
+    let call = tokio::spawn(ask());
+    settle().await;
+    client.forget_user(&alice);
+    // Takes the place of what was forgotten.
+    client.api_key("openai-key").for_agent().await.unwrap();
+    let old = call.await.unwrap().unwrap();
+    assert_ne!(old.expose_secret(), ask().await.unwrap().expose_secret());
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_that_fail_do_not_let_the_cache_grow() {
+    let fake = Fake::new();
+    let client = fake.builder().with_cache_capacity(3).build().unwrap();
+    for number in 0..20 {
+        let request =
+            fake.client().access_token("crm").with_scopes(["read"]).for_user(&user(&format!("user-{number}")));
+        fake.then(Script::NeedsConsent);
+        let error = request.with_wait(Wait::Return).await.unwrap_err();
+        fake.then_poll(Script::Fail(ErrorKind::AuthorizationDenied));
+        let resumed = client.resume::<AccessToken>(error.pending().unwrap().clone());
+        let error = if number % 2 == 0 { resumed.await } else { resumed.acquire().await.map(|_| unreachable!()) };
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::AuthorizationDenied);
+    }
+    assert!(format!("{client:?}").contains("len: 3,"), "{client:?}");
 }
 
 #[tokio::test]

@@ -3,12 +3,13 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use identity_client::{
-    AccessToken, AccessTokenRequest, Acquired, ErrorKind, IdentityClient, PendingAuthorization, Wait,
+    AccessToken, AccessTokenRequest, Acquired, AgentIdentityName, ErrorKind, IdentityClient, PendingAuthorization,
+    PendingParts, Prompt, PromptError, RequestContext, Wait,
 };
 
-use crate::support::{Fake, Script, secs, settle, user};
+use crate::support::{Fake, HandClock, Script, secs, settle, user};
 
 fn calendar(client: &IdentityClient) -> AccessTokenRequest {
     client.access_token("google").with_scopes(["calendar"]).for_user(&user("alice"))
@@ -189,10 +190,56 @@ async fn a_pending_of_another_client_is_refused() {
     let Acquired::NeedsConsent(pending) = calendar(&client).acquire().await.unwrap() else {
         panic!("consent is missing")
     };
-    let mut parts = pending.parts().clone();
-    parts.endpoint = "https://evil.example.com".to_owned();
-    let error = client.resume::<AccessToken>(PendingAuthorization::new(parts)).await.unwrap_err();
-    assert_eq!((error.kind(), fake.polled()), (ErrorKind::InvalidRequest, 0));
+    let others: [fn(&mut PendingParts); 3] = [
+        |parts| parts.platform = "other".to_owned(),
+        |parts| parts.endpoint = "https://evil.example.com".to_owned(),
+        |parts| parts.agent_identity = AgentIdentityName::new("agent-2").unwrap(),
+    ];
+    for change in others {
+        let mut parts = pending.parts().clone();
+        change(&mut parts);
+        let error = client.resume::<AccessToken>(PendingAuthorization::new(parts)).await.unwrap_err();
+        assert_eq!((error.kind(), fake.polled()), (ErrorKind::InvalidRequest, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pending_that_is_over_is_not_asked_about() {
+    let fake = Fake::new();
+    fake.set_session_lifetime(secs(600));
+    fake.then(Script::NeedsConsent);
+    let clock = HandClock::new();
+    let client = fake.builder().with_clock(clock.clone()).build().unwrap();
+    let error = calendar(&client).with_wait(Wait::Return).await.unwrap_err();
+    let pending = error.pending().unwrap();
+    clock.advance(secs(601));
+    let error = client.resume::<AccessToken>(pending.clone()).acquire().await.unwrap_err();
+    assert_eq!((error.kind(), fake.polled()), (ErrorKind::AuthorizationExpired, 0));
+}
+
+/// The caller of one request.
+#[derive(Default)]
+struct Caller(AtomicU64);
+
+impl Prompt for Caller {
+    fn show(&self, _: PendingAuthorization) -> BoxFuture<'_, Result<(), PromptError>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_is_not_shown_the_link_of_another_user() {
+    let fake = Fake::new();
+    let client = fake.client();
+    let caller = Arc::new(Caller::default());
+    for (who, shown) in [("bob", 0), ("alice", 1)] {
+        let context = RequestContext::new().with_user(user("alice")).with_prompt(Arc::clone(&caller) as _);
+        fake.then(Script::NeedsConsent);
+        let request = client.access_token("google").with_scopes(["calendar"]).for_user(&user(who));
+        context.scope(request.into_future()).await.unwrap_err();
+        assert_eq!(caller.0.load(Ordering::SeqCst), shown, "{who}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -288,4 +335,78 @@ async fn cancellation_at_every_await_point_wedges_nothing() {
         fake.then_poll(Script::NeedsConsent).then_poll(Script::Issue(None)).then_poll(Script::Issue(None));
         call().await.unwrap_or_else(|error| panic!("dropped after {polls} polls, the slot is wedged: {error}"));
     }
+}
+
+/// Tells nobody, ever.
+async fn stuck(_: PendingAuthorization) {
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_leaves_before_the_user_is_told_leaves_the_telling_to_the_next() {
+    let fake = Fake::new();
+    fake.then(Script::NeedsConsent);
+    let client = fake.client();
+    let left = tokio::spawn(calendar(&client).on_auth_url(stuck).into_future());
+    settle().await;
+    left.abort();
+    settle().await;
+    let told = Arc::new(AtomicU64::new(0));
+    for (expected, give_up) in [(1, true), (1, false)] {
+        // A prompt that does not end within the time is a user who was not told, either.
+        if give_up {
+            let error = calendar(&client).on_auth_url(stuck).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AuthorizationTimedOut);
+        }
+        fake.then_poll(Script::NeedsConsent).then_poll(Script::Issue(None));
+        calendar(&client).on_auth_url(counting(&told)).await.unwrap();
+        assert_eq!((told.load(Ordering::SeqCst), fake.acquired()), (expected, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_beyond_all_time_waits_as_long_as_a_consent_can_last() {
+    let fake = Fake::new();
+    let client = fake.client();
+    for timeout in [secs(7200), std::time::Duration::MAX] {
+        fake.then(Script::NeedsConsent);
+        let begun = tokio::time::Instant::now();
+        let error =
+            calendar(&client).on_auth_url(|_: PendingAuthorization| ()).with_timeout(timeout).await.unwrap_err();
+        assert!(begun.elapsed() <= secs(3600), "{:?}", begun.elapsed());
+        let pending = error.pending().cloned();
+        if let Some(pending) = pending {
+            let error = client.resume::<AccessToken>(pending).with_timeout(timeout).await.unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::AuthorizationTimedOut | ErrorKind::AuthorizationExpired));
+        }
+        client.forget_all();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_for_a_user_who_was_forgotten_meanwhile_is_not_kept() {
+    let fake = Fake::new();
+    let client = fake.client();
+    let alice = user("alice");
+    // While the user is being told.
+    fake.then(Script::NeedsConsent).then_poll(Script::Issue(None));
+    let slowly = async |_: PendingAuthorization| tokio::time::sleep(secs(5)).await;
+    let call = tokio::spawn(calendar(&client).on_auth_url(slowly).into_future());
+    tokio::time::sleep(secs(2)).await;
+    client.forget_user(&alice);
+    call.await.unwrap().unwrap();
+    let error = {
+        fake.then(Script::NeedsConsent);
+        calendar(&client).with_wait(Wait::Return).await.unwrap_err()
+    };
+    assert_eq!((error.kind(), fake.acquired()), (ErrorKind::AuthorizationRequired, 2));
+    // While a pending is asked about.
+    fake.then_poll(Script::Slowly(secs(5))).then_poll(Script::Issue(None));
+    let resumed = client.resume::<AccessToken>(error.pending().unwrap().clone());
+    let call = tokio::spawn(resumed.acquire());
+    tokio::time::sleep(secs(2)).await;
+    client.forget_user(&alice);
+    assert!(matches!(call.await.unwrap().unwrap(), Acquired::Ready(_)));
+    calendar(&client).await.unwrap();
+    assert_eq!(fake.acquired(), 3);
 }

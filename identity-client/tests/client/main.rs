@@ -17,4 +17,6 @@ mod rejection;
 mod runtimes;
 mod secrets;
 mod support;
+#[cfg(feature = "macros")]
+mod together;
 mod union;

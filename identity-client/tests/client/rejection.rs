@@ -93,3 +93,23 @@ async fn a_user_is_asked_anew_once_and_never_in_a_loop() {
     let error = ask().await.unwrap_err();
     assert_eq!((error.kind(), fake.acquired()), (ErrorKind::Unauthenticated, 3), "refused even so: no second consent");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_user_whom_nobody_got_to_ask_anew_is_asked_by_the_next_call() {
+    let fake = Fake::new();
+    let client = fake.client();
+    let alice = user("alice");
+    let ask = || client.access_token("google").with_scopes(["calendar"]).for_user(&alice).into_future();
+    for _ in 0..2 {
+        drop(Error::credential_rejected(&ask().await.unwrap()));
+    }
+    // Its caller leaves.
+    fake.then(Script::Slowly(secs(1000)));
+    assert!(tokio::time::timeout(secs(1), ask()).await.is_err());
+    // The platform is out of reach.
+    fake.clear();
+    fake.then(Script::Fail(ErrorKind::Unavailable));
+    assert_eq!(ask().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    ask().await.unwrap();
+    assert_eq!((fake.acquired(), fake.forced()), (5, 3));
+}

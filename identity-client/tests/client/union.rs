@@ -138,3 +138,22 @@ async fn the_agents_own_token_and_a_loose_one_ask_nobody() -> Result<(), Error> 
     assert_eq!(Error::insufficient_scope(&loose, "x").kind(), ErrorKind::PermissionDenied);
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_step_up_that_nobody_got_to_ask_for_is_asked_for_by_the_next_call() -> Result<(), Error> {
+    let fake = Fake::new();
+    let client = fake.client();
+    let token = ask(&client, &["read"]).await?;
+    drop(Error::insufficient_scope(&token, "read"));
+    // Its caller leaves.
+    fake.then(Script::Slowly(secs(1000)));
+    let left = tokio::time::timeout(secs(1), ask(&client, &["read"])).await;
+    assert!(left.is_err());
+    // The platform is out of reach.
+    fake.clear();
+    fake.then(Script::Fail(ErrorKind::Unavailable));
+    assert_eq!(ask(&client, &["read"]).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    ask(&client, &["read"]).await?;
+    assert_eq!((fake.acquired(), fake.forced()), (4, 3), "each of them asked the user anew");
+    Ok(())
+}

@@ -152,6 +152,23 @@ async fn std_jwt_04_an_unknown_key_asks_at_most_once_a_cool_down() {
 }
 
 #[tokio::test]
+async fn a_caller_who_leaves_does_not_keep_new_keys_from_others() {
+    let (pair, next) = (Pair::edwards(), Pair::edwards());
+    let stage = Stage::new(&[pair.published("a")]).await;
+    let verifier = stage.verifier();
+    verifier.verify(&stage.token(&pair, "a")).await.unwrap();
+    stage.change(|script| {
+        script.keys.push(next.published("b"));
+        script.delay = Duration::from_millis(50);
+    });
+    // Somebody makes the keys be asked for, and hangs up at once.
+    let unknown = stage.token(&pair, "unknown");
+    assert!(futures_util::FutureExt::now_or_never(verifier.verify(&unknown)).is_none());
+    verifier.verify(&stage.token(&next, "b")).await.unwrap();
+    assert_eq!(stage.asked(KEYS), 2);
+}
+
+#[tokio::test]
 async fn std_jwt_04_a_withdrawn_key_is_honoured_until_its_set_expires() {
     let (old, new) = (Pair::edwards(), Pair::edwards());
     let stage = Stage::new(&[old.published("old")]).await;

@@ -166,3 +166,16 @@ async fn claims_are_read_as_a_type_of_the_applications_own() {
     assert!(!format!("{error} {error:?}").contains("alice"));
     assert_eq!((claims.text("sub"), claims.text("exp"), claims.text("email")), (Some("alice"), None, None));
 }
+
+#[tokio::test]
+async fn a_key_that_is_published_with_its_private_part_checks_nothing() {
+    let issuer = Issuer::new(ISSUER);
+    let token = issuer.token(Some("alice"), "agent.invoke");
+    for member in ["d", "p", "q", "dp", "dq", "qi", "oth"] {
+        let mut key = issuer.pair.published("a");
+        key[member] = "c2VjcmV0".into();
+        let verifier = TokenVerifier::fixed_keys(ISSUER, json!({ "keys": [key] }).to_string());
+        let refusal = verifier.with_audience(AUDIENCE).build().unwrap().verify(&token).await.unwrap_err();
+        assert_eq!(refusal.code(), RefusalCode::KeyWeak, "{member}");
+    }
+}

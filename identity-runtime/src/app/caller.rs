@@ -94,3 +94,42 @@ impl Prompt for Caller {
         if self.streams() { Wait::Poll } else { Wait::Return }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use identity_client::{AgentIdentityName, CredentialKind, PendingParts, ProviderName, User};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_caller_is_told_of_so_many_consents_each_once_and_of_no_more() -> Result<(), identity_client::Error> {
+        let caller = Caller::new(true);
+        let pending = |number: usize| {
+            Ok::<_, identity_client::Error>(PendingAuthorization::new(PendingParts {
+                platform: "fake".to_owned(),
+                endpoint: "https://fake.example.com".to_owned(),
+                agent_identity: AgentIdentityName::new("agent-1")?,
+                credential: CredentialKind::AccessToken,
+                provider: ProviderName::new("google")?,
+                user: User::asserted("alice")?,
+                scopes: Vec::new(),
+                return_url: None,
+                authorization_url: format!("https://fake.example.com/{number}"),
+                session: None,
+                custom_state: None,
+                custom_parameters: Vec::new(),
+                started_at: SystemTime::UNIX_EPOCH,
+                expires_at: None,
+            }))
+        };
+        for number in (0..MOST).chain(0..MOST) {
+            assert!(caller.show(pending(number)?).await.is_ok());
+        }
+        assert!(caller.show(pending(MOST)?).await.is_err());
+        assert_eq!(caller.all().len(), MOST);
+        assert_eq!(std::iter::from_fn(|| caller.try_next()).count(), MOST);
+        Ok(())
+    }
+}

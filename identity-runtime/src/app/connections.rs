@@ -11,6 +11,8 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
+use super::taken::Taken;
+
 /// What `axum::serve` has no settings for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -41,7 +43,8 @@ pub(super) async fn serve(mut listener: TcpListener, router: Router, limits: Lim
         // Events are small and must not wait for one another.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let stream = TokioIo::new(Taken::within(limits.header_timeout, stream));
+        let connection = builder.serve_connection(stream, service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // Whatever ends it, there is nobody left to be told.

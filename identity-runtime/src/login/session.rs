@@ -119,7 +119,9 @@ impl LoginSession {
             return Ok(tokens);
         }
         let still_good = || (!is_refused && tokens.is_good(now)).then(|| Arc::clone(&tokens));
-        let failure = renewing.failure.as_ref().filter(|(_, at)| now <= at + REST).map(|(error, _)| error.clone());
+        // A clock that was set back has no failures behind it.
+        let rests = |at: Seconds| (at..=at + REST).contains(&now);
+        let failure = renewing.failure.as_ref().filter(|(_, at)| rests(*at)).map(|(error, _)| error.clone());
         let renewed = match (failure, &tokens.refresh) {
             (Some(error), _) => Err(error),
             (None, None) => return still_good().ok_or_else(over),

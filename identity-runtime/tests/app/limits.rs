@@ -113,6 +113,19 @@ async fn one_invocation_too_many_is_503_with_retry_after() -> Result<(), Anythin
 }
 
 #[tokio::test]
+async fn a_rest_of_more_seconds_than_can_be_counted_is_told_all_the_same() -> Result<(), Anything> {
+    let app = AgentApp::builder(async |_: Value, _| Ok::<_, Never>(Reply::events(stream::pending::<()>())));
+    let app = serve(app.with_concurrency(1).with_heartbeat(Duration::from_millis(10)).with_retry_after(Duration::MAX));
+    let app = app.await?;
+    let mut streaming = app.connect(&nothing(), "*/*").await?;
+    read_until(&mut streaming, ":\n\n").await?;
+    let refused = app.post(&nothing()).send().await?;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], u64::MAX.to_string());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_stream_counts_until_it_has_ended() -> Result<(), Anything> {
     let app = AgentApp::builder(async |_: Value, _| Ok::<_, Never>(Reply::events(stream::pending::<()>())));
     let app = serve(app.with_concurrency(1).with_heartbeat(Duration::from_millis(10))).await?;
@@ -216,6 +229,28 @@ async fn one_connection_too_many_waits_until_another_has_gone() -> Result<(), An
     assert!(tokio::time::timeout(Duration::from_millis(200), second.read(&mut byte)).await.is_err());
     drop(first);
     assert!(read_until(&mut second, "Healthy").await?.starts_with("HTTP/1.1 200 "));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_caller_who_takes_nothing_of_a_stream_does_not_keep_its_place() -> Result<(), Anything> {
+    let app = AgentApp::builder(async |endless: bool, _| {
+        let block = "x".repeat(64 * 1024);
+        Ok::<_, Never>(if endless { Reply::events(stream::repeat(block)) } else { Reply::json("short") })
+    });
+    let app = app.with_concurrency(1).with_header_timeout(Duration::from_millis(300));
+    let app = serve(app.with_deadline(Duration::from_millis(100))).await?;
+    let mut stalled = app.connect(&json!(true), "text/event-stream").await?;
+    read_until(&mut stalled, "data: ").await?;
+    assert_eq!(app.post(&json!(false)).send().await?.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let freed = async {
+        while app.post(&json!(false)).send().await?.status() != StatusCode::OK {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok::<_, Anything>(())
+    };
+    within(freed).await??;
+    drop(stalled);
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use identity_client::{
     Clock as _, RequestContext, SystemClock,
     inbound::{Challenge, TokenVerifier, VerifiedClaims},
 };
-use identity_runtime::{AgentApp, AgentAppBuilder, CustomJwtLayer, InboundUser};
+use identity_runtime::{AgentApp, AgentAppBuilder, CustomJwtLayer, InboundUser, TrustedHeadersLayer};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -57,7 +57,7 @@ impl Issuer {
         Ok(CustomJwtLayer::custom_jwt(&discovery, [CLIENT], [AUDIENCE])?)
     }
 
-    /// A good token of this user, with some claims changed.
+    /// A good token of this user, with some claims changed; null takes one out.
     fn token(&self, user: &str, changes: &Value) -> Result<String, Anything> {
         let now = SystemClock.now().wall.duration_since(std::time::UNIX_EPOCH)?.as_secs();
         let mut claims = json!({
@@ -66,6 +66,7 @@ impl Issuer {
         for (name, value) in changes.as_object().into_iter().flatten() {
             claims[name] = value.clone();
         }
+        claims.as_object_mut().ok_or("no object")?.retain(|_, value| !value.is_null());
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&json!({ "alg": "ES256", "kid": "1", "typ": "at+jwt" })), part(&claims));
         let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes())?;
@@ -91,6 +92,21 @@ async fn a_verified_token_names_the_user_and_a_header_does_not() -> Result<(), A
     let request = app.post(&nothing()).bearer_auth(issuer.token("alice", &nothing())?);
     let answer = request.header("X-GreenNode-AgentBase-User-Id", "mallory").send().await?;
     assert_eq!((answer.status(), answer.json::<Value>().await?), (StatusCode::OK, json!("alice")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_that_names_no_user_does_not_leave_the_one_of_a_header() -> Result<(), Anything> {
+    let issuer = Issuer::start().await?;
+    let verifier = TokenVerifier::issuer(&issuer.name).with_audience(AUDIENCE).with_optional_subject().build()?;
+    let header = TrustedHeadersLayer::dangerously_trust_the_user_id_header("to be overruled");
+    // The header is looked at first.
+    let app = serve(who().with_inbound(CustomJwtLayer::new([verifier])?).with_inbound(header)).await?;
+    for (subject, user) in [(json!("alice"), json!("alice")), (Value::Null, Value::Null)] {
+        let request = app.post(&nothing()).bearer_auth(issuer.token("", &json!({ "sub": subject }))?);
+        let answer = request.header("X-GreenNode-AgentBase-User-Id", "mallory").send().await?;
+        assert_eq!((answer.status(), answer.json::<Value>().await?), (StatusCode::OK, user));
+    }
     Ok(())
 }
 

@@ -5,9 +5,17 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::{HeaderMap, header::COOKIE};
 use identity_client::ErrorKind;
+use identity_runtime::LoginSession;
 use serde_json::json;
 
 use crate::stage::{Anything, Stage};
+
+/// What a handler is given.
+fn session(stage: &Stage) -> Result<LoginSession, Anything> {
+    let cookies: Vec<_> = stage.browser.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let headers = HeaderMap::from_iter([(COOKIE, cookies.join("; ").parse()?)]);
+    Ok(stage.login.session(&headers).ok_or("no session")?)
+}
 
 async fn token(stage: &Stage) -> Result<String, Anything> {
     Ok(stage.get("/token").await?.text)
@@ -68,9 +76,7 @@ async fn a_caller_who_goes_away_does_not_take_the_renewal_along() -> Result<(), 
     let stage = Stage::new().await?;
     stage.sign_in().await?;
     stage.clock.advance(Duration::from_secs(300));
-    let cookies: Vec<_> = stage.browser.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let session =
-        stage.login.session(&HeaderMap::from_iter([(COOKIE, cookies.join("; ").parse()?)])).ok_or("no session")?;
+    let session = session(&stage)?;
     stage.issuer.manners().delay = Duration::from_millis(100);
     let caller = session.clone();
     let asking = tokio::spawn(async move { caller.access_token().await });
@@ -139,12 +145,37 @@ async fn without_a_refresh_token_the_user_signs_in_again() -> Result<(), Anythin
 }
 
 #[tokio::test]
+async fn a_refresh_token_is_sent_once_however_the_issuer_fails() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    stage.sign_in().await?;
+    let session = session(&stage)?;
+    let first = session.access_token().await?;
+    // It may have been taken and its successor lost.
+    stage.issuer.manners().refusal = Some((503, json!({})));
+    let error = session.access_token_after(&first).await.err().ok_or("it was renewed")?;
+    assert_eq!((error.kind(), stage.issuer.token_requests()), (ErrorKind::Unavailable, 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_does_not_prolong_the_rest_after_a_failure() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    stage.sign_in().await?;
+    let session = session(&stage)?;
+    let first = session.access_token().await?;
+    stage.issuer.manners().refusal = Some((400, json!({ "error": "slow_down" })));
+    assert!(session.access_token_after(&first).await.is_err());
+    stage.issuer.manners().refusal = None;
+    stage.clock.set_back(Duration::from_secs(60));
+    assert_ne!(session.access_token_after(&first).await?.expose_secret(), first.expose_secret());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_token_that_the_agent_refuses_is_replaced_once() -> Result<(), Anything> {
     let stage = Stage::new().await?;
     stage.sign_in().await?;
-    let cookies: Vec<_> = stage.browser.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let session =
-        stage.login.session(&HeaderMap::from_iter([(COOKIE, cookies.join("; ").parse()?)])).ok_or("no session")?;
+    let session = session(&stage)?;
     let first = session.access_token().await?;
     let asked = join_all((0..5).map(|_| session.access_token_after(&first))).await;
     let second = asked.into_iter().collect::<Result<Vec<_>, _>>()?;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use identity_client::{SessionBinding, User};
+use http::{HeaderMap, header::COOKIE};
+use identity_client::{SessionBinding, User, login::RelyingParty};
 use identity_runtime::{LoginBuildError, LoginClient, ReturnUrlRouter, SessionKey};
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -148,5 +149,24 @@ async fn what_cannot_work_is_refused_before_it_runs() -> Result<(), Anything> {
     }
     let short = builder("https://a.example.com/cb")?.with_session_lifetime(Duration::from_secs(1));
     assert_eq!(refused(short), Some(LoginBuildError::Lifetime));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cookie_of_one_application_is_none_of_another_with_the_same_key() -> Result<(), Anything> {
+    let key = || SessionKey::from_bytes([7; 32]);
+    let stage = Stage::with(|builder| builder.with_session_key(key())).await?;
+    stage.sign_in().await?;
+    let cookies: Vec<_> = stage.browser.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let headers = HeaderMap::from_iter([(COOKIE, cookies.join("; ").parse()?)]);
+    let knows = |issuer: &str, client: &str| -> Result<bool, Anything> {
+        let party = RelyingParty::builder(issuer, client, stage.url("/callback")).build()?;
+        let login = LoginClient::builder(party).dangerously_use_insecure_cookies_on_loopback();
+        let login = login.with_session_key(key()).with_clock(stage.clock.clone()).build()?;
+        Ok(login.session(&headers).is_some())
+    };
+    let issuer = stage.issuer.name();
+    assert!(knows(issuer, CLIENT)?);
+    assert!(!knows(issuer, "another-client")? && !knows("https://other.example.com", CLIENT)?);
     Ok(())
 }

@@ -30,6 +30,11 @@ impl HandClock {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *now = Moment { wall: now.wall + by, steady: now.steady + by };
     }
+
+    /// As when a time server corrects it.
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).wall -= by;
+    }
 }
 
 impl Clock for HandClock {
