@@ -39,6 +39,7 @@ prepare_packages() { # FILE…
 start_emulator() { # HUMAN ARGUMENT…
     local human=$1
     shift
+    : >"$scratch/$human.json" # it may be looked at before the program has begun
     timeout --kill-after=5 600 "$target/debug/identity-emulator" serve --json --human "$human" "$@" \
         </dev/null >"$scratch/$human.json" 2>"$scratch/$human.log" &
     emulators+=($!)
