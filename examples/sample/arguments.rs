@@ -2,7 +2,7 @@
 
 use super::{
     Client, Machine, Names, Sample,
-    desired::{DISCOVERY_URL, OWN_VENDORS, RETURN_URL, SIGN_IN_URL, VENDOR},
+    desired::{DISCOVERY_URL, OWN_ISSUERS, OWN_VENDORS, RETURN_URL, SIGN_IN_URL, VENDOR},
     secret,
 };
 use crate::{Anything, argument};
@@ -63,12 +63,13 @@ impl Sample {
     /// # Errors
     /// If the arguments contradict each other, half of what DingTalk needs is set, or a secret cannot be read.
     pub fn from_arguments() -> Result<Self, Anything> {
+        let discovery_url = argument("--discovery-url").unwrap_or_else(|| DISCOVERY_URL.to_owned());
         let vendor = argument("--vendor").unwrap_or_else(|| VENDOR.to_owned());
         let urls = |name: &str, default: &str| list(&argument(name).unwrap_or_else(|| default.to_owned()));
         Ok(Self {
             names: Names::from_arguments(),
-            discovery_url: argument("--discovery-url").unwrap_or_else(|| DISCOVERY_URL.to_owned()),
-            audience: argument("--audience").map(|audience| list(&audience)),
+            audience: audience(&discovery_url)?,
+            discovery_url,
             sign_in_urls: urls("--sign-in-urls", SIGN_IN_URL),
             return_urls: urls("--return-urls", RETURN_URL),
             client: client(&vendor)?,
@@ -86,6 +87,17 @@ fn is_given(switch: &str) -> bool {
 
 fn list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn audience(discovery_url: &str) -> Result<Option<Vec<String>>, Anything> {
+    match argument("--audience").map(|audience| list(&audience)) {
+        Some(audience) if audience.is_empty() => Err("--audience names no client id".into()),
+        None if !OWN_ISSUERS.iter().any(|issuer| discovery_url.starts_with(issuer)) => Err(format!(
+            "--audience is missing: for whom are the tokens of {discovery_url}? Only at Alibaba Cloud's own sign-in an application is registered for them"
+        )
+        .into()),
+        audience => Ok(audience),
+    }
 }
 
 fn client(vendor: &str) -> Result<Option<Client>, Anything> {

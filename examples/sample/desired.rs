@@ -18,6 +18,8 @@ pub(crate) const RETURN_URL: &str = "http://localhost:8090/callback";
 pub(crate) const DISCOVERY_URL: &str = "https://oauth.aliyun.com/.well-known/openid-configuration";
 /// Whose endpoints the platform knows.
 pub(crate) const VENDOR: &str = "AliyunOAuth2";
+/// The issuers whose clients are the account's own applications, on the vendor's two sites.
+pub(crate) const OWN_ISSUERS: [&str; 2] = ["https://oauth.aliyun.com/", "https://oauth.alibabacloud.com/"];
 /// The vendors whose clients are the account's own applications.
 pub(crate) const OWN_VENDORS: [&str; 2] = [VENDOR, "AlibabaCloudOAuth2"];
 

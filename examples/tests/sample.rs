@@ -239,6 +239,11 @@ async fn prepare_stops_where_it_must_and_goes_on_from_there() -> Result<(), Anyt
     for (arguments, why) in [
         (&["--apply", "--vendor", "FeiShuOAuth2"][..], "--client-id is missing: a client of FeiShuOAuth2"),
         (&["--apply", "--client-secret-file", "secret"], "--client-id is missing: which client is it"),
+        (
+            &["--apply", "--discovery-url", "https://idp.example.com/x"],
+            "--audience is missing: for whom are the tokens of",
+        ),
+        (&["--apply", "--audience", " , "], "--audience names no client id"),
         (&["--apply", "--workloda", "other"], "this example has no argument `--workloda`"),
     ] {
         let (ended_well, said) = sample.run("prepare", arguments).await?;
