@@ -132,7 +132,7 @@ fn machine() -> Result<Option<Machine>, Anything> {
         }
         [None, None, None] => Ok(None),
         _ => Err(format!(
-            "{} is not set; all three of {} are needed, or none",
+            "not set: {}; an application at DingTalk needs all three of {}, or set none",
             missing.join(" and "),
             DINGTALK.join(", ")
         )

@@ -251,7 +251,7 @@ async fn prepare_stops_where_it_must_and_goes_on_from_there() -> Result<(), Anyt
     }
     let half = [("DINGTALK_APP_KEY", "key-1"), ("DINGTALK_CORP_ID", "corp-1")];
     let (ended_well, said) = sample.run_with("prepare", &["--apply"], &half).await?;
-    assert!(!ended_well && said.contains("DINGTALK_APP_SECRET is not set; all three of"), "{said}");
+    assert!(!ended_well && said.contains("not set: DINGTALK_APP_SECRET; an application at DingTalk"), "{said}");
     assert_eq!(sample.writes(), [""; 0]);
 
     let providers = sample.management.identity_providers();
