@@ -1,5 +1,6 @@
 //! The few actions of the vendor's RAM with which a workload identity's role is prepared and cleared away. Known from the vendor's
-//! public pages, not from recorded traffic. Policies are kept and shown: in the emulator a role may do what its session policy allows.
+//! public pages and its generated client, not from recorded traffic. Policies are kept and shown: in the emulator a role may do what
+//! its session policy allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
