@@ -226,6 +226,15 @@ mod tests {
     }
 
     #[test]
+    fn a_port_is_signed_and_no_secret_shows_among_the_headers() {
+        let key = key("STS.id", "hunter2", Some("hunter2"));
+        let mut asked = outgoing("http://127.0.0.1:8080/", &[], "");
+        sign_with(&mut asked, &key, DATA, DATE, NONCE).unwrap();
+        assert!(canonical_request(&asked, &[], "").0.contains("\nhost:127.0.0.1:8080\n"));
+        assert!(!format!("{:?}", asked.headers).contains("hunter2"));
+    }
+
+    #[test]
     fn example_d_a_query() {
         let mut url: Url = "https://agentidentity.cn-beijing.aliyuncs.com/".parse().unwrap();
         url.query_pairs_mut()

@@ -452,3 +452,29 @@ impl fmt::Debug for SessionBinding {
         f.debug_struct("SessionBinding").field("under_way", &self.registry().len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::AgentIdentityName;
+
+    #[test]
+    fn doubts_are_of_one_credential_of_one_user_of_one_agent_alone() {
+        let names = ["agent-1", "agent-2"].map(|name| AgentIdentityName::new(name).unwrap());
+        let providers = ["google", "github"].map(|name| ProviderName::new(name).unwrap());
+        let users = ["alice", "bob"].map(|id| User::asserted(id).unwrap());
+        let credentials = [CredentialKind::AccessToken, CredentialKind::ApiKey];
+        let mut keys = std::collections::HashSet::new();
+        for changed in 0..7 {
+            let is = |number| usize::from(changed == number);
+            let platform = Description {
+                name: ["fake", "other"][is(1)],
+                endpoint: ["https://a.example.com", "https://b.example.com"][is(2)],
+                agent_identity: &names[is(3)],
+            };
+            keys.insert(key(platform, credentials[is(4)], &providers[is(5)], &users[is(6)]));
+        }
+        assert_eq!(keys.len(), 7);
+        assert_eq!((of_hex(&"0a".repeat(32)), of_hex(&"+a".repeat(32))), (Some([10; 32]), None));
+    }
+}

@@ -162,7 +162,8 @@ async fn bind_02_the_genuine_way_works_once() {
     assert_eq!((out.status, out.location()), (StatusCode::SEE_OTHER, LINK.as_bytes()), "byte for byte");
     let line = out.headers[SET_COOKIE].to_str().unwrap();
     assert!(line.starts_with("__Host-consent-"), "{line}");
-    for attribute in ["; Path=/", "; HttpOnly", "; Secure", "; SameSite=Lax"] {
+    assert!(out.headers[SET_COOKIE].is_sensitive());
+    for attribute in ["; Path=/;", "; Max-Age=3600;", "; HttpOnly", "; Secure", "; SameSite=Lax"] {
         assert!(line.contains(attribute), "{line}");
     }
     assert!(!line.contains("Domain"), "{line}");
@@ -175,6 +176,7 @@ async fn bind_02_the_genuine_way_works_once() {
     for seen in [&out, &back] {
         assert_eq!(seen.headers["cache-control"], "no-store");
         assert_eq!(seen.headers["referrer-policy"], "no-referrer");
+        assert_eq!(seen.headers["x-frame-options"], "DENY");
         assert!(seen.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
     }
     bench.token().await.unwrap();
@@ -292,6 +294,9 @@ async fn std_9700_03_it_redirects_to_paths_of_the_application_and_nowhere_else()
         "https://evil.example.com/",
         "javascript:alert(1)",
         "/\\evil.example.com",
+        "/a\\b",
+        // The name that a path is tried with is no exception.
+        "//here.invalid/x",
         "\\\\evil.example.com",
         "/\t/evil.example.com",
         "/\n/evil.example.com",

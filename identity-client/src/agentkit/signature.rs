@@ -257,6 +257,7 @@ b64d26b2125659ac0e801863d3da4fdc63247fa588587f3653e187909fecabef";
     fn worked_example_c_every_x_header_is_signed() {
         let extra =
             [("x-sdk-invocation-id", "00000000-0000-4000-8000-000000000001"), ("x-sdk-request", "attempt=1; max=4")];
+        assert!(example(None, &[("content-md5", "x")]).signed_headers.starts_with("content-md5;content-type;host;"));
         let example = example(None, &extra);
         assert_eq!(example.hash(), "1012ad4005421a685304f086368379babedc6836f795b13188a21a84cb88da53");
         assert_eq!(example.signature(), "bbe109f1dc04e7aa4870082bd45c90f2c7e34730d8a05f0df5938c98bdead0b8");

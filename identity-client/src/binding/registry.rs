@@ -314,6 +314,66 @@ mod tests {
     }
 
     #[test]
+    fn who_was_refused_after_a_confirmation_is_doubted_again() {
+        let (mut registry, now) = (Registry::new(2), SystemClock.now());
+        register(&mut registry, 1, 1, now).unwrap();
+        registry.confirm(&[1; 32], now);
+        assert_eq!(registry.doubtful(&[1; 32], now), Some(Vec::new()));
+        registry.refuse(&[1; 32], now);
+        assert_eq!(registry.doubtful(&[1; 32], now), None);
+        // Also where the doubt itself cannot be remembered any more.
+        register(&mut registry, 2, 2, now).unwrap();
+        let now = later(now, LIFE);
+        register(&mut registry, 3, 3, now).unwrap();
+        registry.confirm(&[3; 32], now);
+        assert_eq!(registry.doubtful(&[3; 32], now), Some(Vec::new()));
+        registry.refuse(&[3; 32], now);
+        assert_eq!(registry.doubtful(&[3; 32], now), None);
+    }
+
+    #[test]
+    fn only_what_was_never_granted_was_confirmed_too_early() {
+        let (mut registry, now) = (Registry::new(2), SystemClock.now());
+        for number in [1, 2] {
+            register(&mut registry, number, number, now).unwrap();
+            registry.confirm(&[number; 32], now);
+        }
+        assert_eq!(registry.granted(&[2; 32], now), Some(Standing::Confirmed));
+        let at_last = later(now, GRACE);
+        assert!(!registry.refuse_if_premature(&[1; 32], at_last));
+        let after = later(at_last, Duration::from_millis(1));
+        assert!(registry.refuse_if_premature(&[1; 32], after));
+        assert!(!registry.refuse_if_premature(&[2; 32], after));
+    }
+
+    #[test]
+    fn a_failure_settles_nothing_that_was_granted_or_refused() {
+        let (mut registry, now) = (Registry::new(9), SystemClock.now());
+        for number in [1, 2, 3] {
+            register(&mut registry, number, number, now).unwrap();
+        }
+        registry.granted(&[1; 32], now);
+        registry.refuse(&[2; 32], now);
+        for number in [1, 2, 3] {
+            registry.failed(&[number; 32]);
+        }
+        let doubtful = [1, 2, 3].map(|number| registry.doubtful(&[number; 32], now));
+        assert_eq!(doubtful, [None, None, Some(Vec::new())]);
+    }
+
+    #[test]
+    fn a_consent_lives_an_hour_at_most_whatever_the_platform_and_the_clock_say() {
+        let (now, hour) = (SystemClock.now(), identity_grammar::MAX_WAIT);
+        let mut parts = pending("1").parts().clone();
+        (parts.started_at, parts.expires_at) = (now.wall, Some(now.wall + 2 * hour));
+        let pending = PendingAuthorization::new(parts);
+        assert_eq!(life(&pending, now), Some(hour));
+        let set_back = Moment { wall: now.wall - hour, steady: now.steady };
+        assert_eq!(life(&pending, set_back), Some(hour));
+        assert_eq!(life(&pending, later(now, hour)), None);
+    }
+
+    #[test]
     fn it_is_bounded_and_live_consents_are_not_thrown_out() {
         let (mut registry, now) = (Registry::new(2), SystemClock.now());
         register(&mut registry, 1, 1, now).unwrap();

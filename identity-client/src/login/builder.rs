@@ -305,14 +305,16 @@ mod tests {
         for bad in [
             good().with_scopes(["profile"]),
             good().with_scopes(["openid", "a b"]),
-            good().with_parameter("state", "mine"),
-            good().with_parameter("response_type", "token"),
+            good().with_parameter("", "x"),
             good().with_client_secret(" x"),
             RelyingPartyBuilder::new("http://a.example.com".into(), "id".into(), "https://b.example.com/cb".into()),
             RelyingPartyBuilder::new("https://a.example.com".into(), "id".into(), "http://b.example.com/cb".into()),
             RelyingPartyBuilder::new("https://a.example.com".into(), String::new(), "https://b.example.com/cb".into()),
         ] {
             assert!(bad.build().is_err());
+        }
+        for name in OWN {
+            assert!(good().with_parameter(name, "x").build().is_err(), "{name}");
         }
     }
 }

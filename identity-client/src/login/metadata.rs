@@ -207,6 +207,8 @@ mod tests {
             json!({ "authorization_endpoint": "javascript:alert(1)" }),
             json!({ "authorization_endpoint": "http://id.example.com/authorize" }),
             json!({ "authorization_endpoint": "https://u:p@id.example.com/authorize" }),
+            json!({ "authorization_endpoint": "https://:p@id.example.com/authorize" }),
+            json!({ "authorization_endpoint": "https://id.example.com/authorize#state=x" }),
             json!({ "end_session_endpoint": "data:text/html,x" }),
         ] {
             assert_eq!(read(change.clone()).unwrap_err().kind(), ErrorKind::Protocol, "{change}");

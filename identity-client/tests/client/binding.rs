@@ -204,6 +204,25 @@ async fn bind_02_forged_callbacks_change_nothing_and_the_genuine_one_works_once(
 }
 
 #[tokio::test(start_paused = true)]
+async fn bind_02_nobody_sets_out_for_what_is_confirmed_or_over_a_link_that_must_not_be_opened() {
+    let bench = bench();
+    bench.fake.then(Script::NeedsConsent);
+    let pending = begin(&bench.client, "alice").await;
+    let handle = SessionBinding::handle(&pending).unwrap();
+    bench.binding.begin(&handle, &user("alice")).unwrap();
+    bench.binding.confirm(state(&pending), &user("alice")).unwrap();
+    assert_eq!(bench.binding.begin(&handle, &user("alice")).unwrap_err(), BindingRefusal::Used);
+    // What was kept between two processes may have been changed there.
+    let mut kept = serde_json::to_value(&pending).unwrap();
+    kept["authorization_url"] = "http://idp.example.com/authorize?session=secret-session".into();
+    let changed: PendingAuthorization = serde_json::from_value(kept).unwrap();
+    let after_restart = SessionBinding::new();
+    let client = bench.fake.builder().with_session_binding(after_restart.clone()).build().unwrap();
+    drop(client.resume::<AccessToken>(changed).acquire().await);
+    assert_eq!(after_restart.begin(&handle, &user("alice")).unwrap_err(), BindingRefusal::BadLink);
+}
+
+#[tokio::test(start_paused = true)]
 async fn bind_02_a_state_lives_no_longer_than_the_session() {
     let bench = bench();
     bench.fake.set_session_lifetime(secs(300));

@@ -110,12 +110,19 @@ mod tests {
                 && line.contains("; Secure")
                 && line.contains("; HttpOnly")
                 && line.contains("; SameSite=Lax")
+                && line.contains("; Max-Age=60;")
                 && line.contains("; Path=/;")
                 && !line.contains("Domain")));
             assert_eq!(names.session(&headers(&lines)), Some(sealed));
         }
         assert!(names.set_session(&"x".repeat(MOST_PIECES * PIECE + 1), 60, &HeaderMap::new()).is_none());
         assert!(names.set_session("", 60, &HeaderMap::new()).is_none());
+    }
+
+    #[test]
+    fn an_attempt_is_for_its_own_host_over_https_and_for_no_script() {
+        let line = Names::new(Some(8443), true).attempt("state-1").set_for("x", 600);
+        assert_eq!(line, "__Host-login-8443.state-1=x; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
     }
 
     #[test]

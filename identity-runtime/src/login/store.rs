@@ -89,6 +89,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_token_is_kept_of_a_session_that_is_over() {
+        let store = Store::default();
+        let tokens = SealedTokens { access: "secret".into(), refresh: None, end: None, renew: None, generation: 1 };
+        store.renewed("a", 10, 0, tokens);
+        assert!(store.newest("a").is_some());
+        store.end("a", 10, 0);
+        assert!(store.newest("a").is_none());
+    }
+
+    #[test]
     fn a_session_that_is_over_stays_so_and_the_memory_is_bounded() {
         let store = Store::default();
         store.end("a", u64::MAX, 0);

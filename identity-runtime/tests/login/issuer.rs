@@ -43,6 +43,8 @@ pub(crate) struct Manners {
     pub(crate) response: Option<Vec<(&'static str, String)>>,
     /// Instead of tokens.
     pub(crate) refusal: Option<(u16, Value)>,
+    /// Its document is not to be had.
+    pub(crate) is_down: bool,
     pub(crate) delay: Duration,
     pub(crate) lifetime: u64,
 }
@@ -96,6 +98,7 @@ impl Issuer {
                 answer: json!({}),
                 response: None,
                 refusal: None,
+                is_down: false,
                 delay: Duration::ZERO,
                 lifetime: 300,
             }),
@@ -187,7 +190,10 @@ fn change(value: &mut Value, changes: &Value) {
     members.retain(|_, value| !value.is_null());
 }
 
-async fn discovery(State(issuer): State<Arc<Inner>>) -> Json<Value> {
+async fn discovery(State(issuer): State<Arc<Inner>>) -> Response {
+    if issuer.manners().is_down {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let at = |path: &str| format!("{}{path}", issuer.name);
     let mut document = json!({
         "issuer": issuer.name, "jwks_uri": at("/keys"), "authorization_endpoint": at("/authorize"), "token_endpoint": at("/token"),
@@ -195,7 +201,7 @@ async fn discovery(State(issuer): State<Arc<Inner>>) -> Json<Value> {
         "authorization_response_iss_parameter_supported": true,
     });
     change(&mut document, &issuer.manners().document);
-    Json(document)
+    Json(document).into_response()
 }
 
 async fn keys(State(issuer): State<Arc<Inner>>) -> Json<Value> {

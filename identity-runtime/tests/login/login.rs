@@ -1,6 +1,8 @@
 //! Signing in.
 
 use http::Method;
+use identity_runtime::LoginSession;
+use tower::ServiceExt as _;
 
 use crate::stage::{Anything, Stage};
 
@@ -75,6 +77,10 @@ async fn std_9700_03_no_way_leads_out_of_the_application() -> Result<(), Anythin
         let landed = stage.browser.get(back.place()?.as_str()).await?;
         assert_eq!(landed.place()?.origin().ascii_serialization(), stage.origin, "{elsewhere}");
     }
+    let long = format!("/login?return_to=/{}", "x".repeat(1024));
+    let back = stage.browser.get(stage.get(&long).await?.place()?.as_str()).await?;
+    let landed = stage.browser.get(back.place()?.as_str()).await?;
+    assert_eq!(landed.place()?.path(), "/", "no page has so long an address");
     Ok(())
 }
 
@@ -97,6 +103,10 @@ async fn a_caller_without_a_page_gets_401_and_no_redirect() -> Result<(), Anythi
     assert_eq!(page.status, 303, "two Accept headers, one of a page");
     let answer = stage.browser.send(Method::POST, &stage.url("/page"), Some(""), &[]).await?;
     assert_eq!(answer.status, 405);
+    let form = axum::routing::post(async |_: LoginSession| "in");
+    let form = axum::Router::new().route("/form", form).layer(stage.login.layer());
+    let request = http::Request::post("/form").header("accept", "text/html").body(axum::body::Body::empty())?;
+    assert_eq!(form.oneshot(request).await?.status(), 401, "what was posted would be lost on the way");
     for method in [Method::HEAD, Method::POST] {
         let page = stage.browser.send(method, &stage.url("/callback?code=a&state=b"), None, &[]).await?;
         assert_eq!(page.status, 405);

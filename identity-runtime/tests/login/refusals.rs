@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use http::Method;
+use identity_client::{
+    inbound::Algorithm,
+    login::{CallbackParameters, LoginAttempt, LoginFailure, RelyingParty},
+};
 use serde_json::json;
 
 use crate::{
     browser::Browser,
+    issuer::{CLIENT, SECRET},
     stage::{Anything, Stage},
 };
 
@@ -115,6 +120,22 @@ async fn std_9207_02_an_answer_of_another_issuer_sends_nothing_and_shows_nothing
     Ok(())
 }
 
+/// An application that keeps attempts of several issuers may take the wrong one.
+#[tokio::test]
+async fn std_9700_04_an_attempt_of_another_issuer_is_not_finished() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    let party = stage.login.party();
+    let attempt = party.begin().await?.attempt;
+    let answer = format!("state={}&code=stolen&iss={}", attempt.state(), stage.issuer.name());
+    let mut kept = serde_json::to_value(&attempt)?;
+    kept["issuer"] = "https://evil.example.com".into();
+    let other: LoginAttempt = serde_json::from_value(kept)?;
+    let failure = party.finish(&other, &CallbackParameters::parse(&answer)?).await.unwrap_err();
+    assert!(matches!(failure, LoginFailure::UnknownState), "{failure}");
+    assert_eq!(stage.issuer.token_requests(), 0);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_user_who_says_no_is_told_so_and_nothing_of_the_request_is_shown() -> Result<(), Anything> {
     let stage = Stage::new().await?;
@@ -187,6 +208,53 @@ async fn std_7636_03_an_issuer_without_pkce_or_that_is_down_gets_nobody_sent_to_
         stage.issuer.manners().document = document.clone();
         let page = stage.get("/login").await?;
         assert_eq!((page.status, page.place.is_none(), page.set.len()), (502, true, 0), "{document}");
+    }
+    Ok(())
+}
+
+/// What the issuer says of itself is asked for again, and what it said is not good for ever.
+#[tokio::test]
+async fn an_issuer_that_changes_or_stays_away_gets_nobody_sent_to_it() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    let status = async || Ok::<_, Anything>(stage.get("/login").await?.status);
+    assert_eq!(status().await?, 303);
+    stage.issuer.manners().document = json!({ "authorization_endpoint": "http://evil.example.com/authorize" });
+    stage.clock.advance(Duration::from_secs(3599));
+    assert_eq!(status().await?, 303);
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(status().await?, 502, "what it says now is wrong, and is not overlooked");
+    stage.issuer.manners().document = json!({});
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(status().await?, 303);
+    stage.issuer.manners().is_down = true;
+    stage.clock.advance(Duration::from_secs(24 * 3600 - 1));
+    assert_eq!(status().await?, 303, "what it said serves for a day");
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(status().await?, 502);
+    // Nobody asks an issuer again that has just failed.
+    stage.issuer.manners().is_down = false;
+    assert_eq!(status().await?, 502);
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(status().await?, 303);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_algorithm_that_was_not_allowed_signs_nobody_in() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    let redirect_uri = stage.login.party().redirect_uri().as_str();
+    for (algorithm, is_good) in [(Algorithm::Es256, true), (Algorithm::EdDsa, false)] {
+        let party = RelyingParty::builder(stage.issuer.name(), CLIENT, redirect_uri)
+            .with_client_secret(SECRET)
+            .with_algorithms([algorithm])
+            .with_clock(stage.clock.clone())
+            .build()?;
+        let departure = party.begin().await?;
+        let back = stage.browser.get(departure.authorization_url()).await?;
+        let answer = CallbackParameters::parse(back.place()?.query().ok_or("no query")?)?;
+        let signed_in = party.finish(&departure.attempt, &answer).await;
+        assert_eq!(signed_in.is_ok(), is_good);
+        assert!(is_good || matches!(signed_in, Err(LoginFailure::IdToken(_))));
     }
     Ok(())
 }

@@ -158,6 +158,36 @@ async fn a_refresh_token_is_sent_once_however_the_issuer_fails() -> Result<(), A
 }
 
 #[tokio::test]
+async fn whoever_waited_for_a_renewal_that_failed_does_not_fail_it_again() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    stage.sign_in().await?;
+    let session = session(&stage)?;
+    let first = session.access_token().await?;
+    stage.issuer.manners().refusal = Some((503, json!({})));
+    for error in join_all((0..5).map(|_| session.access_token_after(&first))).await {
+        assert_eq!(error.err().ok_or("it was renewed")?.kind(), ErrorKind::Unavailable);
+    }
+    assert_eq!(stage.issuer.token_requests(), 2);
+    stage.clock.advance(Duration::from_secs(2));
+    assert!(session.access_token_after(&first).await.is_err());
+    assert_eq!(stage.issuer.token_requests(), 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_handler_that_outlives_its_session_gets_no_more_tokens() -> Result<(), Anything> {
+    let stage = Stage::new().await?;
+    stage.sign_in().await?;
+    let session = session(&stage)?;
+    let token = stage.get("/csrf").await?.text;
+    stage.browser.post(&stage.url("/logout"), &format!("csrf_token={token}")).await?;
+    stage.clock.advance(Duration::from_secs(300));
+    let error = session.access_token().await.err().ok_or("it was renewed")?;
+    assert_eq!((error.kind(), stage.issuer.token_requests()), (ErrorKind::AuthorizationExpired, 1));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_clock_that_is_set_back_does_not_prolong_the_rest_after_a_failure() -> Result<(), Anything> {
     let stage = Stage::new().await?;
     stage.sign_in().await?;

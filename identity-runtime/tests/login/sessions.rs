@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, header::COOKIE};
 use identity_client::{SessionBinding, User, login::RelyingParty};
-use identity_runtime::{LoginBuildError, LoginClient, ReturnUrlRouter, SessionKey};
+use identity_runtime::{LoginBuildError, LoginClient, LoginClientBuilder, ReturnUrlRouter, SessionKey};
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -16,7 +16,8 @@ use crate::{
 #[tokio::test]
 async fn a_session_ends_with_its_lifetime() -> Result<(), Anything> {
     let stage = Stage::with(|builder| builder.with_session_lifetime(Duration::from_secs(3600))).await?;
-    stage.sign_in().await?;
+    let page = stage.browser.get(&stage.come_back().await?).await?;
+    assert!(page.set[0].starts_with("session-") && page.set[0].contains("; Max-Age=3600;"), "no longer in the browser");
     stage.clock.advance(Duration::from_secs(3599));
     assert_eq!(stage.who().await?.as_deref(), Some("alice"));
     stage.clock.advance(Duration::from_secs(1));
@@ -69,6 +70,7 @@ async fn another_user_in_the_same_browser_is_another_session() -> Result<(), Any
     stage.issuer.manners().user = "bob".into();
     stage.sign_in().await?;
     assert_eq!(stage.who().await?.as_deref(), Some("bob"));
+    assert_eq!(stage.issuer.token_requests(), 2, "the end of the one session did not take the other with it");
     assert_ne!(stage.get("/csrf").await?.text, token);
     stage.browser.set_cookies(before);
     assert_eq!(stage.who().await?, None, "the session before has ended");
@@ -126,6 +128,9 @@ async fn a_consent_link_leads_over_the_login_and_back() -> Result<(), Anything> 
     assert_eq!(answer.headers()["location"], "/login?return_to=%2Fconsent%2Fstart%2Fabc%3Fx%3D1");
     stage.sign_in().await?;
     let cookies: Vec<_> = stage.browser.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let elsewhere = http::Request::get("/consent/start/abc").header("host", "app.example.com");
+    let answer = app.clone().oneshot(elsewhere.body(axum::body::Body::empty())?).await?;
+    assert_eq!(answer.status(), 421, "the cookies are as insecure as those of the login");
     // Signed in, but there is no such consent.
     assert_eq!(ask(cookies.join("; ")).await?.status(), 403);
     Ok(())
@@ -149,6 +154,9 @@ async fn what_cannot_work_is_refused_before_it_runs() -> Result<(), Anything> {
     }
     let short = builder("https://a.example.com/cb")?.with_session_lifetime(Duration::from_secs(1));
     assert_eq!(refused(short), Some(LoginBuildError::Lifetime));
+    let keys = (0..=8).map(|byte| SessionKey::from_bytes([byte; 32]));
+    let many = keys.fold(builder("https://a.example.com/cb")?, LoginClientBuilder::with_previous_session_key);
+    assert_eq!(refused(many), Some(LoginBuildError::TooManyKeys));
     Ok(())
 }
 
