@@ -287,6 +287,33 @@ mod tests {
         assert!(error.is_missing(), "{error}");
     }
 
+    #[cfg(feature = "agentbase")]
+    #[tokio::test(start_paused = true)]
+    async fn std_http_01_a_part_of_a_call_has_what_is_left_of_its_deadline() {
+        #[derive(Debug)]
+        struct Still(Moment);
+        impl Clock for Still {
+            fn now(&self) -> Moment {
+                self.0
+            }
+        }
+        let (begun, late) = (crate::SystemClock.now(), Duration::from_secs(29));
+        let now = Moment { wall: begun.wall + late, steady: begun.steady + late };
+        let transport = Transport::new(&HttpOptions::new(), Arc::new(Still(now))).unwrap();
+        // Takes connections and says nothing.
+        let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = Url::parse(&format!("http://{}", silent.local_addr().unwrap())).unwrap();
+        let prepare = || Ok(Outgoing { method: Method::GET, url: url.clone(), headers: HeaderMap::new(), body: None });
+        let started = tokio::time::Instant::now();
+        let waited = transport.within("a part", begun, std::future::pending::<Result<(), Error>>()).await;
+        assert_eq!(waited.unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        let started = tokio::time::Instant::now();
+        let sent = transport.send("a request", Repeat::Safely, begun, prepare).await;
+        assert_eq!(sent.unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    }
+
     #[test]
     fn an_answer_shorter_than_its_length_is_cut_short() {
         let with = |length: &str| HeaderMap::from_iter([(http::header::CONTENT_LENGTH, length.parse().unwrap())]);

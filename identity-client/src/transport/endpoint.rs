@@ -96,6 +96,8 @@ mod tests {
             "http://agentbase.example.com/",
             "ftp://x/",
             "https://u:secret@h/",
+            "https://:secret@h/",
+            "https://secret@h/",
             "https://h/?secret=1",
             "https://h/#x",
         ] {
