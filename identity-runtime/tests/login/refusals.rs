@@ -122,7 +122,7 @@ async fn std_9207_02_an_answer_of_another_issuer_sends_nothing_and_shows_nothing
 
 /// An application that keeps attempts of several issuers may take the wrong one.
 #[tokio::test]
-async fn std_9700_04_an_attempt_of_another_issuer_is_not_finished() -> Result<(), Anything> {
+async fn an_attempt_of_another_issuer_is_not_finished() -> Result<(), Anything> {
     let stage = Stage::new().await?;
     let party = stage.login.party();
     let attempt = party.begin().await?.attempt;
